@@ -1,0 +1,26 @@
+# Warnings, sanitizers and the two helpers by which every folder declares its targets.
+
+add_library(fairlead_options INTERFACE)
+target_include_directories(fairlead_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(fairlead_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+  $<$<BOOL:${FAIRLEAD_WERROR}>:-Werror>)
+if(FAIRLEAD_SANITIZE)
+  target_compile_options(fairlead_options INTERFACE -fsanitize=${FAIRLEAD_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(fairlead_options INTERFACE -fsanitize=${FAIRLEAD_SANITIZE})
+endif()
+
+# fairlead_library(NAME SOURCES… DEPS…): a static library of this project.
+function(fairlead_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC fairlead_options ${ARG_DEPS})
+endfunction()
+
+# fairlead_binary(NAME SOURCES… DEPS…): an installed program in build/<preset>/bin.
+function(fairlead_binary name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE fairlead_options ${ARG_DEPS})
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
