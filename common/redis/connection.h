@@ -1,0 +1,109 @@
+// Redis connections. connection.cc is the only file of the project that includes hiredis.
+//
+// Errors: UNAVAILABLE / STORE_UNAVAILABLE when Redis cannot be reached, times out, is loading, read
+// only or says TRYAGAIN or CLUSTERDOWN; RESOURCE_EXHAUSTED / STORE_FULL for OOM;
+// FAILED_PRECONDITION / STORE_SCRIPT for a function that is not loaded; INTERNAL for other errors
+// Redis returns (its text is in the message). After a failed call the connection is dead and is
+// opened anew by the next one; what happened to the failed call is unknown.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace fairlead::redis {
+
+struct RedisOptions {
+  std::string address;   // "unix:/path/to/socket" or "host:port".
+  std::string user;      // ACL user; empty authenticates as default, or not at all without a password.
+  std::string password;
+  absl::Duration connect_timeout = absl::Seconds(2);
+  absl::Duration command_timeout = absl::Seconds(5);
+  // INVALID_ARGUMENT naming the field.
+  absl::Status Validate() const;
+};
+
+// One value of a reply. Errors inside arrays stay values (kError); a top-level one becomes a Status.
+struct Reply {
+  enum class Type { kNil, kString, kInteger, kArray, kError };
+  Type type = Type::kNil;
+  std::string text;             // kString, kError; status replies ("OK") are strings.
+  int64_t integer = 0;          // kInteger.
+  std::vector<Reply> elements;  // kArray.
+
+  bool is_nil() const { return type == Type::kNil; }
+  // A string, or an integer's digits; "" for anything else.
+  std::string AsText() const;
+  // An integer, or a string of digits; 0 for anything else.
+  int64_t AsInt() const;
+};
+
+using Arguments = std::vector<std::string>;
+
+// A blocking connection. Thread-compatible: one call at a time.
+class Connection {
+ public:
+  explicit Connection(RedisOptions options);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Sends one command (binary safe) and waits for its reply. Connects when needed.
+  absl::StatusOr<Reply> Call(const Arguments& arguments);
+  // Sends all, then reads all replies, in order. One Status for the transport; an error of a single
+  // command is a kError reply in its place.
+  absl::StatusOr<std::vector<Reply>> Pipeline(const std::vector<Arguments>& commands);
+  // A call that may block on the server for up to `block` (XREAD BLOCK, BLPOP): the command timeout
+  // is extended by it.
+  absl::StatusOr<Reply> BlockingCall(const Arguments& arguments, absl::Duration block);
+
+  // The server's run_id, read at each connect; "" before the first. A change means Redis restarted
+  // or failed over since.
+  const std::string& run_id() const { return run_id_; }
+
+ private:
+  struct Context;
+  absl::Status Connect();
+  absl::StatusOr<Reply> Read();
+  absl::Status Fail(absl::string_view doing);
+  void Drop();
+
+  const RedisOptions options_;
+  std::string run_id_;
+  std::unique_ptr<Context> context_;
+};
+
+// Lends connections; opens another when all are out. Thread-safe.
+class ConnectionPool {
+ public:
+  // `on_run_id` is called (on the borrowing thread, outside locks) whenever a lent connection's
+  // run_id differs from the last one seen by the pool, the first included.
+  explicit ConnectionPool(RedisOptions options,
+                          std::function<void(const std::string& run_id)> on_run_id = nullptr);
+  ~ConnectionPool();
+
+  // Borrows, calls, gives back.
+  absl::StatusOr<Reply> Call(const Arguments& arguments);
+  absl::StatusOr<std::vector<Reply>> Pipeline(const std::vector<Arguments>& commands);
+  const RedisOptions& options() const { return options_; }
+
+ private:
+  class Lease;
+  struct Shared;
+  const RedisOptions options_;
+  std::unique_ptr<Shared> shared_;
+};
+
+// What the server must be like before Fairlead writes to it (guarantee G10): version ≥ 7.0,
+// maxmemory-policy noeviction, appendonly yes unless `dev_mode`. FAILED_PRECONDITION names the
+// setting, its value and the value it must have. UNAVAILABLE when the server cannot be asked.
+absl::Status CheckServer(ConnectionPool& pool, bool dev_mode);
+
+}  // namespace fairlead::redis

@@ -1,0 +1,116 @@
+// EVERY Redis key of Fairlead: name, type, bound, who writes and who reads. `{…}` is the hash tag: a
+// transition touches the keys of one tag only. No key has a TTL unless said; leases are never TTL keys.
+#pragma once
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace fairlead::redis {
+
+// A slot: "s<k>" task shards, "h<k>" contractor homes, "m<k>" machine lanes, "sys" the registry.
+inline std::string SlotKey(absl::string_view slot, absl::string_view suffix) {
+  return absl::StrCat("fl:{", slot, "}:", suffix);
+}
+
+// ---- In every slot --------------------------------------------------------------------------
+// STRING "<counter>-<random>": the incarnation. Written by recovery, checked by every function.
+inline std::string IncarnationKey(absl::string_view slot) { return SlotKey(slot, "inc"); }
+// STRING: sequence of the last event.
+inline std::string SequenceKey(absl::string_view slot) { return SlotKey(slot, "seq"); }
+// STREAM, ids "<seq>-0": events; trimmed only behind what the record logs hold (follower).
+inline std::string EventsKey(absl::string_view slot) { return SlotKey(slot, "ev"); }
+
+// ---- Task shards ------------------------------------------------------------------------------
+// SET of project keys; one entry a project.
+inline std::string ProjectsKey(absl::string_view slot) { return SlotKey(slot, "ps"); }
+// HASH of a project: rec (ProjectRecord), paused, cap, and the counts submitted, ready, delayed,
+// open, completed, cancelled, expired, dead, annotations.
+inline std::string ProjectKey(absl::string_view slot, absl::string_view project) {
+  return SlotKey(slot, absl::StrCat("p:", project));
+}
+// ZSET of the project's tasks that want an offer, by rank (priority, then time); ≤ backlog cap.
+inline std::string ReadyKey(absl::string_view slot, absl::string_view project) {
+  return SlotKey(slot, absl::StrCat("r:", project));
+}
+// HASH of a task: p (project), st, v (version), want, have, open, rank, exp, rec (TaskRecord), pre
+// (PrelabelRecord), lab (LabelRecord), why. Archived after it ended.
+inline std::string TaskKey(absl::string_view slot, absl::string_view task) {
+  return SlotKey(slot, absl::StrCat("t:", task));
+}
+// HASH of a task's places: contractor → "state|token|deadline|assignment|offered|work|accepted",
+// and "ann:<contractor>" → AnnotationRecord. At most two fields a contractor, ≤ 200 contractors.
+inline std::string PlacesKey(absl::string_view slot, absl::string_view task) {
+  return SlotKey(slot, absl::StrCat("a:", task));
+}
+// ZSET "<task>|<contractor>" by deadline (ms): offers and assignments under way. Reaper.
+inline std::string DeadlinesKey(absl::string_view slot) { return SlotKey(slot, "dl"); }
+// ZSET of tasks by expiry (ms). Reaper.
+inline std::string ExpiriesKey(absl::string_view slot) { return SlotKey(slot, "ex"); }
+// ZSET of DELAYED tasks by start time (ms). Reaper.
+inline std::string DelayedKey(absl::string_view slot) { return SlotKey(slot, "z"); }
+// ZSET of tasks by creation (ms) that have not ended: what a taking-over leader reads.
+inline std::string LiveKey(absl::string_view slot) { return SlotKey(slot, "live"); }
+// ZSET of tasks with something to decide, by when it came (ms). Collector.
+inline std::string DirtyKey(absl::string_view slot) { return SlotKey(slot, "d"); }
+// ZSET of DEAD tasks by time of death (ms).
+inline std::string DeadKey(absl::string_view slot) { return SlotKey(slot, "dead"); }
+// ZSET of ended tasks by end (ms), until archived.
+inline std::string EndedKey(absl::string_view slot) { return SlotKey(slot, "end"); }
+// STRING "<body hash> <id>,<id>,…", PX 7 days: a submit's answer, for its repetition.
+inline std::string RequestKey(absl::string_view slot, absl::string_view project,
+                              absl::string_view request_id) {
+  return SlotKey(slot, absl::StrCat("q:", project, ":", request_id));
+}
+
+// ---- Contractor homes ---------------------------------------------------------------------------
+// SET of contractor ids.
+inline std::string ContractorsKey(absl::string_view slot) { return SlotKey(slot, "cs"); }
+// HASH of a contractor: rec (ContractorRecord), bal (micros), n (annotations). Projection of events.
+inline std::string ContractorKey(absl::string_view slot, absl::string_view contractor) {
+  return SlotKey(slot, absl::StrCat("c:", contractor));
+}
+// ZSET contractor → presence until (ms); HASH contractor → credit.
+inline std::string PresenceKey(absl::string_view slot) { return SlotKey(slot, "on"); }
+inline std::string CreditKey(absl::string_view slot) { return SlotKey(slot, "cr"); }
+// HASH task slot → sequence folded so far: each pay entry is folded exactly once.
+inline std::string FoldCursorKey(absl::string_view slot) { return SlotKey(slot, "cur"); }
+
+// ---- Registry (slot "sys") ------------------------------------------------------------------------
+// HASHes id → record: tenants, tokens (by SHA-256 of the secret), models.
+inline std::string TenantsKey() { return SlotKey("sys", "tenants"); }
+inline std::string TokensKey() { return SlotKey("sys", "tokens"); }
+inline std::string ModelsKey() { return SlotKey("sys", "models"); }
+// HASH: schema version, shards, homes, lanes; fixed at creation.
+inline std::string SchemaKey() { return SlotKey("sys", "schema"); }
+// HASH: id, token, until (ms): who leads the pool.
+inline std::string LeaderKey() { return SlotKey("sys", "leader"); }
+
+// ---- Machine lanes --------------------------------------------------------------------------------
+// HASH of a job: rec (JobRecord), st (ready | delayed | leased | done | dead), attempts, crashes,
+// token, session, err, progress, res (JobResult), pri.
+inline std::string JobKey(absl::string_view slot, absl::string_view job) {
+  return SlotKey(slot, absl::StrCat("j:", job));
+}
+// ZSET of ready jobs of a kind by rank (priority, then time).
+inline std::string JobReadyKey(absl::string_view slot, absl::string_view kind) {
+  return SlotKey(slot, absl::StrCat("r:", kind));
+}
+// ZSET of delayed jobs by due time (ms).
+inline std::string JobDelayedKey(absl::string_view slot) { return SlotKey(slot, "z"); }
+// ZSET session → lease expiry (ms); HASH session → description; HASH session's token → job.
+inline std::string SessionsKey(absl::string_view slot) { return SlotKey(slot, "ses"); }
+inline std::string SessionNotesKey(absl::string_view slot) { return SlotKey(slot, "sn"); }
+inline std::string SessionJobsKey(absl::string_view slot, absl::string_view session) {
+  return SlotKey(slot, absl::StrCat("i:", session));
+}
+// SET of sessions asked to drain ("*" for all).
+inline std::string DrainKey(absl::string_view slot) { return SlotKey(slot, "drain"); }
+// LIST of wake-up tokens (≤ 64): idle sessions block on it instead of polling.
+inline std::string WakeKey(absl::string_view slot) { return SlotKey(slot, "wake"); }
+// ZSET of dead jobs by time of death (ms), and of finished ones.
+inline std::string JobDeadKey(absl::string_view slot) { return SlotKey(slot, "dead"); }
+inline std::string JobDoneKey(absl::string_view slot) { return SlotKey(slot, "done"); }
+
+}  // namespace fairlead::redis
