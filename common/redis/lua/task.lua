@@ -1,0 +1,394 @@
+-- Tasks of one shard: submit, offer, accept, release, annotate, complete, end, and their bookkeeping.
+--
+-- Unless said otherwise every function takes the same KEYS ("task layout"):
+--   1 incarnation  2 sequence  3 events  4 project  5 task  6 places  7 ready  8 deadlines
+--   9 dirty  10 live  11 expiries  12 ended  13 dead  14 delayed
+-- and ARGV 1 now, 2 incarnation, 3 task id, 4 project key, then its own.
+-- Codes all share: INCARNATION (the caller is not of this incarnation), NOT_FOUND (no such task).
+-- Complexity O(log n) in the queue lengths, O(places) where said. A place is packed as
+-- "state|token|deadline|assignment|offered|work|accepted", times in ms.
+
+local K = {inc = 1, seq = 2, ev = 3, project = 4, task = 5, places = 6, ready = 7, deadlines = 8,
+  dirty = 9, live = 10, expiries = 11, ended = 12, dead = 13, delayed = 14}
+
+local TERMINAL = {COMPLETED = true, CANCELLED = true, EXPIRED = true, DEAD = true}
+
+local function read_task(keys)
+  local f = redis.call('HMGET', keys[K.task], 'st', 'v', 'want', 'have', 'open', 'rank', 'exp')
+  if not f[1] then return nil end
+  return {st = f[1], v = tonumber(f[2]), want = tonumber(f[3]), have = tonumber(f[4]),
+    open = tonumber(f[5]), rank = f[6], exp = f[7]}
+end
+
+local function read_place(keys, contractor)
+  local packed = redis.call('HGET', keys[K.places], contractor)
+  if not packed then return nil end
+  local p = {}
+  for part in string.gmatch(packed, '([^|]*)') do p[#p + 1] = part end
+  return {st = p[1], token = p[2], deadline = tonumber(p[3]), assignment = p[4],
+    offered = tonumber(p[5]), work = tonumber(p[6]), accepted = tonumber(p[7])}
+end
+
+local function write_place(keys, contractor, p)
+  redis.call('HSET', keys[K.places], contractor, table.concat({p.st, p.token, int(p.deadline),
+    p.assignment, int(p.offered), int(p.work), int(p.accepted)}, '|'))
+end
+
+-- Writes state and counters, keeps the ready queue and the project's counts in step with them.
+local function write_task(keys, id, t, was)
+  if not TERMINAL[t.st] and t.st ~= 'DELAYED' then
+    t.st = (t.have + t.open > 0) and 'OPEN' or 'READY'
+  end
+  redis.call('HSET', keys[K.task], 'st', t.st, 'v', int(t.v), 'want', int(t.want),
+    'have', int(t.have), 'open', int(t.open))
+  if (t.st == 'READY' or t.st == 'OPEN') and t.have + t.open < t.want then
+    redis.call('ZADD', keys[K.ready], t.rank, id)
+  else
+    redis.call('ZREM', keys[K.ready], id)
+  end
+  if was ~= t.st then
+    redis.call('HINCRBY', keys[K.project], string.lower(was), -1)
+    redis.call('HINCRBY', keys[K.project], string.lower(t.st), 1)
+  end
+end
+
+local function emit_task(keys, argv, now, kind, t, ...)
+  return emit(keys, now, kind, 'id', argv[3], 'p', argv[4], 'v', int(t.v), 'w', int(t.want),
+    'h', int(t.have), 'o', int(t.open), 'st', t.st, ...)
+end
+
+local function emit_place(keys, argv, now, t, contractor, p)
+  return emit_task(keys, argv, now, 'place', t, 'c', contractor, 'a', p.assignment, 'tk', p.token,
+    'ps', p.st, 'dl', int(p.deadline), 'of', int(p.offered), 'wk', int(p.work))
+end
+
+-- Ends a task: out of every queue; live places are withdrawn. O(places).
+local function finish(keys, id, t, state, now)
+  local was = t.st
+  t.st = state
+  t.v = t.v + 1
+  t.open = 0
+  local fields = redis.call('HGETALL', keys[K.places])
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 4) ~= 'ann:' then
+      local p = read_place(keys, fields[i])
+      if p.st == 'OFFERED' or p.st == 'ACCEPTED' then
+        p.st = 'WITHDRAWN'
+        write_place(keys, fields[i], p)
+        redis.call('ZREM', keys[K.deadlines], id .. '|' .. fields[i])
+      end
+    end
+  end
+  write_task(keys, id, t, was)
+  redis.call('ZREM', keys[K.dirty], id)
+  redis.call('ZREM', keys[K.live], id)
+  redis.call('ZREM', keys[K.expiries], id)
+  redis.call('ZREM', keys[K.delayed], id)
+  redis.call('ZADD', keys[K.ended], int(now), id)
+  if state == 'DEAD' then redis.call('ZADD', keys[K.dead], int(now), id) end
+end
+
+-- project_put: creates or replaces a project's record.
+-- KEYS 1-3, 4 projects, 5 project. ARGV 3 project, 4 expected revision (0 creates), 5 record,
+-- 6 paused (0|1), 7 backlog cap. Codes: EXISTS (with the stored record), REVISION, NOT_FOUND.
+local function project_put(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local stored = redis.call('HMGET', keys[5], 'rev', 'rec')
+  local expected = tonumber(argv[4])
+  if stored[1] and expected == 0 then return {'EXISTS', now, 0, stored[2]} end
+  if not stored[1] and expected > 0 then return {'NOT_FOUND', now, 0} end
+  if stored[1] and tonumber(stored[1]) ~= expected then return {'REVISION', now, 0} end
+  redis.call('HSET', keys[5], 'rev', expected + 1, 'rec', argv[5], 'paused', argv[6], 'cap', argv[7])
+  redis.call('SADD', keys[4], argv[3])
+  return {'OK', now, emit(keys, now, 'project', 'p', argv[3], 'r', argv[5])}
+end
+
+-- submit: n tasks, all or nothing, once per request id.
+-- KEYS 1-3, 4 project, 5 ready, 6 request, 7 live, 8 expiries, 9 delayed, 10… the tasks.
+-- ARGV 3 project, 4 request id, 5 body hash, then per task: id, record, rank, expiry ms, want, start ms.
+-- Codes: NOT_FOUND (project), DUP (with the first ids, comma-separated), REUSED (same request id,
+-- other body), FULL (backlog cap). O(n log N).
+local function submit(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local p = redis.call('HMGET', keys[4], 'cap', 'ready', 'delayed', 'open')
+  if not p[1] then return {'NOT_FOUND', now, 0} end
+  local first = redis.call('GET', keys[6])
+  if first then
+    local hash, ids = string.match(first, '^(%S+) (.*)$')
+    if hash == argv[5] then return {'DUP', now, 0, ids} end
+    return {'REUSED', now, 0}
+  end
+  local n = (#argv - 5) / 6
+  if (tonumber(p[2]) or 0) + (tonumber(p[3]) or 0) + (tonumber(p[4]) or 0) + n > tonumber(p[1]) then
+    return {'FULL', now, 0, p[1]}
+  end
+  local ids, records, delayed = {}, {}, 0
+  for i = 1, n do
+    local a = 5 + (i - 1) * 6
+    local id, rec, rank, exp, want, start = argv[a + 1], argv[a + 2], argv[a + 3], argv[a + 4], argv[a + 5], argv[a + 6]
+    local late = tonumber(start) > now
+    redis.call('HSET', keys[9 + i], 'p', argv[3], 'st', late and 'DELAYED' or 'READY', 'v', 1,
+      'want', want, 'have', 0, 'open', 0, 'rank', rank, 'exp', exp, 'rec', rec)
+    redis.call('ZADD', keys[7], int(now), id)
+    redis.call('ZADD', keys[8], exp, id)
+    if late then
+      redis.call('ZADD', keys[9], start, id)
+      delayed = delayed + 1
+    else
+      redis.call('ZADD', keys[5], rank, id)
+    end
+    ids[i] = id
+    records[#records + 1] = 'b'
+    records[#records + 1] = rec
+  end
+  redis.call('HINCRBY', keys[4], 'submitted', n)
+  redis.call('HINCRBY', keys[4], 'ready', n - delayed)
+  redis.call('HINCRBY', keys[4], 'delayed', delayed)
+  redis.call('SET', keys[6], argv[5] .. ' ' .. table.concat(ids, ','), 'PX', 604800000)
+  local seq = emit(keys, now, 'submit', 'p', argv[3], 'q', argv[4], 'h', argv[5], unpack(records))
+  return {'OK', now, seq, table.concat(ids, ',')}
+end
+
+-- offer: gives one place of a task to a contractor until the offer window closes.
+-- ARGV 5 contractor, 6 assignment, 7 token, 8 offer window ms, 9 work window ms.
+-- Codes: PAUSED, STATE (ended or delayed), NO_PLACE, SEEN (this contractor had its chance).
+local function offer(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local t = read_task(keys)
+  if not t then return {'NOT_FOUND', now, 0} end
+  if redis.call('HGET', keys[K.project], 'paused') == '1' then return {'PAUSED', now, 0} end
+  if t.st ~= 'READY' and t.st ~= 'OPEN' then return {'STATE', now, 0} end
+  if t.have + t.open >= t.want then return {'NO_PLACE', now, 0} end
+  -- An offer that lapsed was never opened: it may be made again. Any other place is for ever.
+  local before = read_place(keys, argv[5])
+  if before and before.st ~= 'LAPSED' then return {'SEEN', now, 0} end
+  local p = {st = 'OFFERED', token = argv[7], deadline = now + tonumber(argv[8]),
+    assignment = argv[6], offered = now, work = tonumber(argv[9]), accepted = 0}
+  local was = t.st
+  t.open = t.open + 1
+  write_place(keys, argv[5], p)
+  redis.call('ZADD', keys[K.deadlines], int(p.deadline), argv[3] .. '|' .. argv[5])
+  write_task(keys, argv[3], t, was)
+  return {'OK', now, emit_place(keys, argv, now, t, argv[5], p)}
+end
+
+-- accept: the offer becomes an assignment with the work window. Repeating it is OK.
+-- ARGV 5 contractor, 6 token. Returns also: deadline ms. Codes: LEASE_LOST, STATE.
+local function accept(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local t = read_task(keys)
+  if not t then return {'NOT_FOUND', now, 0} end
+  local p = read_place(keys, argv[5])
+  if not p or p.token ~= argv[6] then return {'LEASE_LOST', now, 0} end
+  if p.st == 'ACCEPTED' then return {'OK', now, 0, int(p.deadline)} end
+  if p.st == 'SUBMITTED' then return {'STATE', now, 0} end
+  if p.st ~= 'OFFERED' or p.deadline < now then return {'LEASE_LOST', now, 0} end
+  p.st, p.accepted, p.deadline = 'ACCEPTED', now, now + p.work
+  write_place(keys, argv[5], p)
+  redis.call('ZADD', keys[K.deadlines], int(p.deadline), argv[3] .. '|' .. argv[5])
+  return {'OK', now, emit_place(keys, argv, now, t, argv[5], p), int(p.deadline)}
+end
+
+-- release: a place is given up and the task moves on.
+-- ARGV 5 contractor, 6 token, 7 to (DECLINED from OFFERED; RETURNED or REPORTED from ACCEPTED; DUE:
+-- LAPSED or OVERDUE once the deadline has passed, token ignored), 8 reason (REPORTED).
+-- Codes: LEASE_LOST, STATE, NOT_DUE.
+local function release(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local t = read_task(keys)
+  if not t then return {'NOT_FOUND', now, 0} end
+  local p = read_place(keys, argv[5])
+  local to = argv[7]
+  if to == 'DUE' then
+    if not p or (p.st ~= 'OFFERED' and p.st ~= 'ACCEPTED') then
+      redis.call('ZREM', keys[K.deadlines], argv[3] .. '|' .. argv[5])
+      return {'STATE', now, 0}
+    end
+    if p.deadline > now then return {'NOT_DUE', now, 0} end
+    to = (p.st == 'OFFERED') and 'LAPSED' or 'OVERDUE'
+  else
+    if not p or p.token ~= argv[6] then return {'LEASE_LOST', now, 0} end
+    if p.st == to then return {'OK', now, 0} end
+    if p.st == 'SUBMITTED' then return {'STATE', now, 0} end
+    if p.st ~= 'OFFERED' and p.st ~= 'ACCEPTED' then return {'LEASE_LOST', now, 0} end
+    if (to == 'DECLINED') ~= (p.st == 'OFFERED') then return {'STATE', now, 0} end
+  end
+  p.st = to
+  write_place(keys, argv[5], p)
+  redis.call('ZREM', keys[K.deadlines], argv[3] .. '|' .. argv[5])
+  local was = t.st
+  t.open = t.open - 1
+  if to == 'REPORTED' then
+    t.v = t.v + 1
+    redis.call('HSET', keys[K.task], 'reports', redis.call('HINCRBY', keys[K.task], 'reports', 1))
+    redis.call('ZADD', keys[K.dirty], int(now), argv[3])
+  end
+  write_task(keys, argv[3], t, was)
+  local seq = emit_place(keys, argv, now, t, argv[5], p)
+  if to == 'REPORTED' then
+    seq = emit_task(keys, argv, now, 'report', t, 'c', argv[5], 'r', argv[8])
+  end
+  return {'OK', now, seq}
+end
+
+-- annotate: an answer is accepted, at most once per place.
+-- ARGV 5 contractor, 6 token, 7 record (AnnotationRecord). Returns also: the accepted record, when it
+-- was accepted (ms), late (0|1), offered ms, accepted ms. Codes: DUP (with the same fields of the first
+-- time), STATE (not accepted yet), LEASE_LOST (seq > 0: the work was kept for pay review).
+local function annotate(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local t = read_task(keys)
+  if not t then return {'NOT_FOUND', now, 0} end
+  local c = argv[5]
+  local p = read_place(keys, c)
+  if not p or p.token ~= argv[6] then return {'LEASE_LOST', now, 0} end
+  if p.st == 'SUBMITTED' then
+    -- A place's deadline is no longer used once it is submitted: it holds the time of acceptance.
+    local late = redis.call('HGET', keys[K.places], 'late:' .. c) and 1 or 0
+    return {'DUP', now, 0, redis.call('HGET', keys[K.places], 'ann:' .. c), int(p.deadline), late, int(p.offered), int(p.accepted)}
+  end
+  if p.st == 'OFFERED' then return {'STATE', now, 0} end
+  local late = p.st == 'OVERDUE'
+  if TERMINAL[t.st] or (p.st ~= 'ACCEPTED' and not late) or (late and t.have + t.open >= t.want) then
+    local seq = 0
+    if p.st == 'WITHDRAWN' or p.st == 'OVERDUE' then
+      p.st = 'ORPHANED'
+      write_place(keys, c, p)
+      seq = emit_task(keys, argv, now, 'orphan', t, 'c', c, 'r', argv[7])
+    end
+    return {'LEASE_LOST', now, seq}
+  end
+  local was = t.st
+  if not late then t.open = t.open - 1 end
+  late = late or p.deadline < now
+  t.have, t.v = t.have + 1, t.v + 1
+  p.st, p.deadline = 'SUBMITTED', now
+  write_place(keys, c, p)
+  redis.call('HSET', keys[K.places], 'ann:' .. c, argv[7])
+  if late then redis.call('HSET', keys[K.places], 'late:' .. c, 1) end
+  redis.call('ZREM', keys[K.deadlines], argv[3] .. '|' .. c)
+  redis.call('ZADD', keys[K.dirty], int(now), argv[3])
+  redis.call('HINCRBY', keys[K.project], 'annotations', 1)
+  write_task(keys, argv[3], t, was)
+  local seq = emit_task(keys, argv, now, 'annotate', t, 'c', c, 'r', argv[7], 'lt', late and 1 or 0,
+    'of', int(p.offered), 'ac', int(p.accepted))
+  return {'OK', now, seq, argv[7], int(now), late and 1 or 0, int(p.offered), int(p.accepted)}
+end
+
+-- complete: a task gets its label, by compare-and-set of its version.
+-- ARGV 5 version, 6 record (LabelRecord). Codes: TERMINAL, STALE. O(places).
+local function complete(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local t = read_task(keys)
+  if not t then return {'NOT_FOUND', now, 0} end
+  if TERMINAL[t.st] then return {'TERMINAL', now, 0} end
+  if t.v ~= tonumber(argv[5]) then return {'STALE', now, 0} end
+  finish(keys, argv[3], t, 'COMPLETED', now)
+  redis.call('HSET', keys[K.task], 'lab', argv[6])
+  return {'OK', now, emit_task(keys, argv, now, 'complete', t, 'r', argv[6])}
+end
+
+-- finish_other: CANCELLED, EXPIRED (only once its expiry has passed) or DEAD.
+-- ARGV 5 state, 6 reason. Codes: TERMINAL (with the state it is in), NOT_DUE. O(places).
+local function finish_other(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local t = read_task(keys)
+  if not t then return {'NOT_FOUND', now, 0} end
+  if TERMINAL[t.st] then
+    redis.call('ZREM', keys[K.expiries], argv[3])
+    return {'TERMINAL', now, 0, t.st}
+  end
+  if argv[5] == 'EXPIRED' and tonumber(t.exp) > now then return {'NOT_DUE', now, 0} end
+  finish(keys, argv[3], t, argv[5], now)
+  redis.call('HSET', keys[K.task], 'why', argv[6])
+  return {'OK', now, emit_task(keys, argv, now, 'end', t, 'r', argv[6])}
+end
+
+-- set_want: how many answers are wanted from now on, by compare-and-set; the task is no longer dirty.
+-- ARGV 5 version, 6 want. Codes: TERMINAL, STALE.
+local function set_want(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local t = read_task(keys)
+  if not t then return {'NOT_FOUND', now, 0} end
+  if TERMINAL[t.st] then return {'TERMINAL', now, 0} end
+  if t.v ~= tonumber(argv[5]) then return {'STALE', now, 0} end
+  redis.call('ZREM', keys[K.dirty], argv[3])
+  if t.want == tonumber(argv[6]) then return {'OK', now, 0} end
+  local was = t.st
+  t.want, t.v = tonumber(argv[6]), t.v + 1
+  write_task(keys, argv[3], t, was)
+  return {'OK', now, emit_task(keys, argv, now, 'want', t)}
+end
+
+-- prelabel: what the champion says. ARGV 5 record (PrelabelRecord). Code: TERMINAL.
+local function prelabel(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local t = read_task(keys)
+  if not t then return {'NOT_FOUND', now, 0} end
+  if TERMINAL[t.st] then return {'TERMINAL', now, 0} end
+  t.v = t.v + 1
+  redis.call('HSET', keys[K.task], 'pre', argv[5], 'v', int(t.v))
+  if t.have > 0 then redis.call('ZADD', keys[K.dirty], int(now), argv[3]) end
+  return {'OK', now, emit_task(keys, argv, now, 'prelabel', t, 'r', argv[5])}
+end
+
+-- start: a DELAYED task whose time has come is READY. Codes: STATE, NOT_DUE.
+local function start(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local t = read_task(keys)
+  if not t then return {'NOT_FOUND', now, 0} end
+  local due = redis.call('ZSCORE', keys[K.delayed], argv[3])
+  if t.st ~= 'DELAYED' or not due then
+    redis.call('ZREM', keys[K.delayed], argv[3])
+    return {'STATE', now, 0}
+  end
+  if tonumber(due) > now then return {'NOT_DUE', now, 0} end
+  redis.call('ZREM', keys[K.delayed], argv[3])
+  t.st, t.v = 'READY', t.v + 1
+  write_task(keys, argv[3], t, 'DELAYED')
+  return {'OK', now, emit_task(keys, argv, now, 'start', t)}
+end
+
+-- replay: a DEAD task is offered again, one answer more than it has. ARGV 5 expiry ms. Code: STATE.
+local function replay(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local t = read_task(keys)
+  if not t then return {'NOT_FOUND', now, 0} end
+  if t.st ~= 'DEAD' then return {'STATE', now, 0, t.st} end
+  redis.call('HSET', keys[K.task], 'reports', 0, 'exp', argv[5])
+  redis.call('HDEL', keys[K.task], 'why')
+  redis.call('ZREM', keys[K.dead], argv[3])
+  redis.call('ZREM', keys[K.ended], argv[3])
+  redis.call('ZADD', keys[K.live], int(now), argv[3])
+  redis.call('ZADD', keys[K.expiries], argv[5], argv[3])
+  t.st, t.v = 'READY', t.v + 1
+  if t.want <= t.have then t.want = t.have + 1 end
+  write_task(keys, argv[3], t, 'DEAD')
+  return {'OK', now, emit_task(keys, argv, now, 'replay', t)}
+end
+
+redis.register_function('fl_task_project_put', project_put)
+redis.register_function('fl_task_submit', submit)
+redis.register_function('fl_task_replay', replay)
+-- These make room or keep promises: they work in a full Redis.
+redis.register_function{function_name = 'fl_task_offer', callback = offer, flags = {'allow-oom'}}
+redis.register_function{function_name = 'fl_task_accept', callback = accept, flags = {'allow-oom'}}
+redis.register_function{function_name = 'fl_task_release', callback = release, flags = {'allow-oom'}}
+redis.register_function{function_name = 'fl_task_annotate', callback = annotate, flags = {'allow-oom'}}
+redis.register_function{function_name = 'fl_task_complete', callback = complete, flags = {'allow-oom'}}
+redis.register_function{function_name = 'fl_task_finish', callback = finish_other, flags = {'allow-oom'}}
+redis.register_function{function_name = 'fl_task_set_want', callback = set_want, flags = {'allow-oom'}}
+redis.register_function{function_name = 'fl_task_prelabel', callback = prelabel, flags = {'allow-oom'}}
+redis.register_function{function_name = 'fl_task_start', callback = start, flags = {'allow-oom'}}
