@@ -3,8 +3,10 @@
 // Errors: UNAVAILABLE / STORE_UNAVAILABLE when Redis cannot be reached, times out, is loading, read
 // only or says TRYAGAIN or CLUSTERDOWN; RESOURCE_EXHAUSTED / STORE_FULL for OOM;
 // FAILED_PRECONDITION / STORE_SCRIPT for a function that is not loaded; INTERNAL for other errors
-// Redis returns (its text is in the message). After a failed call the connection is dead and is
-// opened anew by the next one; what happened to the failed call is unknown.
+// Redis returns (its text is in the message). After a failure of the transport the connection is
+// dead and is opened anew by the next call; what happened to the failed call is unknown, and
+// nothing is ever sent twice. The first connection makes the process ignore SIGPIPE, unless it
+// handles it.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +23,8 @@
 namespace fairlead::redis {
 
 struct RedisOptions {
-  std::string address;   // "unix:/path/to/socket" or "host:port".
-  std::string user;      // ACL user; empty authenticates as default, or not at all without a password.
+  std::string address;  // "unix:/path/to/socket" or "host:port".
+  std::string user;  // ACL user; empty authenticates as default, or not at all without a password.
   std::string password;
   absl::Duration connect_timeout = absl::Seconds(2);
   absl::Duration command_timeout = absl::Seconds(5);
@@ -30,7 +32,8 @@ struct RedisOptions {
   absl::Status Validate() const;
 };
 
-// One value of a reply. Errors inside arrays stay values (kError); a top-level one becomes a Status.
+// One value of a reply. Errors inside arrays stay values (kError); a top-level one becomes a
+// Status.
 struct Reply {
   enum class Type { kNil, kString, kInteger, kArray, kError };
   Type type = Type::kNil;
@@ -64,13 +67,18 @@ class Connection {
   // is extended by it.
   absl::StatusOr<Reply> BlockingCall(const Arguments& arguments, absl::Duration block);
 
-  // The server's run_id, read at each connect; "" before the first. A change means Redis restarted
-  // or failed over since.
+  // Connects when not connected: authenticates and reads run_id. The calls above do it themselves.
+  absl::Status EnsureConnected();
+  bool connected() const { return context_ != nullptr; }
+
+  // The server's run_id, read at each connect; "" before the first, and for a user that may not ask
+  // (INFO). A change means Redis restarted or failed over since.
   const std::string& run_id() const { return run_id_; }
 
  private:
   struct Context;
-  absl::Status Connect();
+  absl::Status Introduce();
+  absl::StatusOr<std::vector<Reply>> Exchange(const std::vector<Arguments>& commands);
   absl::StatusOr<Reply> Read();
   absl::Status Fail(absl::string_view doing);
   void Drop();
@@ -80,11 +88,12 @@ class Connection {
   std::unique_ptr<Context> context_;
 };
 
-// Lends connections; opens another when all are out. Thread-safe.
+// Lends connections; opens another when all are out, keeps at most 64 idle. Thread-safe.
 class ConnectionPool {
  public:
   // `on_run_id` is called (on the borrowing thread, outside locks) whenever a lent connection's
-  // run_id differs from the last one seen by the pool, the first included.
+  // run_id differs from the last one seen by the pool, the first included, before the call that
+  // borrowed it is sent. It may use the pool.
   explicit ConnectionPool(RedisOptions options,
                           std::function<void(const std::string& run_id)> on_run_id = nullptr);
   ~ConnectionPool();
