@@ -1,0 +1,66 @@
+#include "common/rpc/grpc_status.h"
+
+#include "common/base/status.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace fairlead::rpc {
+namespace {
+
+constexpr size_t kMaxMessage = 1024;
+
+std::string DefaultReason(absl::StatusCode code) {
+  return absl::StatusCodeToString(code);  // "NOT_FOUND", "INTERNAL", …
+}
+
+}  // namespace
+
+grpc::Status ToGrpcStatus(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  google::rpc::Status details;
+  details.set_code(static_cast<int>(status.code()));
+  details.set_message(std::string(status.message().substr(0, kMaxMessage)));
+  google::rpc::ErrorInfo info;
+  const std::string reason = ReasonOf(status);
+  info.set_reason(reason.empty() ? DefaultReason(status.code()) : reason);
+  info.set_domain("fairlead");
+  if (const std::string field = FieldOf(status); !field.empty()) {
+    (*info.mutable_metadata())["field"] = field;
+    google::rpc::BadRequest bad;
+    google::rpc::BadRequest::FieldViolation& violation = *bad.add_field_violations();
+    violation.set_field(field);
+    violation.set_description(details.message());
+    details.add_details()->PackFrom(bad);
+  }
+  details.add_details()->PackFrom(info);
+  if (absl::IsUnavailable(status) || absl::IsResourceExhausted(status)) {
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_seconds(absl::IsUnavailable(status) ? 1 : 10);
+    details.add_details()->PackFrom(retry);
+  }
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), details.message(),
+                      details.SerializeAsString());
+}
+
+absl::Status FromGrpcStatus(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  const auto code = static_cast<absl::StatusCode>(status.error_code());
+  google::rpc::Status details;
+  google::rpc::ErrorInfo info;
+  if (details.ParseFromString(status.error_details())) {
+    for (const google::protobuf::Any& any : details.details()) {
+      if (any.Is<google::rpc::ErrorInfo>()) any.UnpackTo(&info);
+    }
+  }
+  auto field = info.metadata().find("field");
+  if (field != info.metadata().end()) {
+    // FieldError writes "<field>: " before the message, which already has it.
+    absl::string_view message = status.error_message();
+    const std::string prefix = field->second + ": ";
+    if (message.substr(0, prefix.size()) == prefix) message.remove_prefix(prefix.size());
+    return FieldError(field->second, message);
+  }
+  if (info.reason().empty()) return absl::Status(code, status.error_message());
+  return Error(code, info.reason(), status.error_message());
+}
+
+}  // namespace fairlead::rpc

@@ -1,0 +1,304 @@
+#include "scheduler/api/validate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/ids.h"
+#include "common/base/status.h"
+#include "common/image/image.h"
+
+namespace fairlead::api {
+namespace {
+
+constexpr size_t kText = 16 << 10;
+
+absl::Status CheckLength(absl::string_view field, absl::string_view text, size_t most) {
+  if (text.size() <= most) return absl::OkStatus();
+  return FieldError(field, absl::StrCat("is ", text.size(), " bytes long, at most ", most, " are allowed"));
+}
+
+absl::Status CheckDuration(absl::string_view field, google::protobuf::Duration* duration,
+                           int64_t default_ms, int64_t least_ms, int64_t most_ms) {
+  const int64_t ms = duration->seconds() * 1000 + duration->nanos() / 1'000'000;
+  if (duration->seconds() == 0 && duration->nanos() == 0) {
+    duration->set_seconds(default_ms / 1000);
+    duration->set_nanos(static_cast<int32_t>(default_ms % 1000) * 1'000'000);
+    return absl::OkStatus();
+  }
+  if (duration->seconds() > most_ms / 1000 || ms < least_ms || ms > most_ms) {
+    return FieldError(field, absl::StrCat("must be ", least_ms, " ms to ", most_ms, " ms"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSchema(v1::AnswerSchema& schema) {
+  switch (schema.kind()) {
+    case v1::TASK_KIND_IMAGE_TEXT:
+      if (schema.max_text_length() == 0) schema.set_max_text_length(64);
+      if (schema.max_text_length() < 1 || schema.max_text_length() > 256) {
+        return FieldError("settings.answer_schema.max_text_length", "must be 1 to 256");
+      }
+      return CheckLength("settings.answer_schema.alphabet", schema.alphabet(), 4096);
+    case v1::TASK_KIND_CLASS: {
+      const std::set<std::string> distinct(schema.classes().begin(), schema.classes().end());
+      if (schema.classes_size() < 2 || schema.classes_size() > 1000 ||
+          distinct.size() != static_cast<size_t>(schema.classes_size()) || distinct.count("") > 0) {
+        return FieldError("settings.answer_schema.classes", "must be 2 to 1,000 different names");
+      }
+      return absl::OkStatus();
+    }
+    case v1::TASK_KIND_RATING:
+      if (!std::isfinite(schema.min_rating()) || !std::isfinite(schema.max_rating()) ||
+          schema.min_rating() >= schema.max_rating()) {
+        return FieldError("settings.answer_schema.max_rating", "must be greater than min_rating");
+      }
+      return absl::OkStatus();
+    case v1::TASK_KIND_PAIR:
+    case v1::TASK_KIND_RANKING:
+    case v1::TASK_KIND_FREE_TEXT:
+      return absl::OkStatus();
+    default:
+      return FieldError("settings.answer_schema.kind", "is required");
+  }
+}
+
+absl::Status CheckRedundancy(v1::Redundancy& redundancy) {
+  if (redundancy.min_answers() == 0) redundancy.set_min_answers(1);
+  if (redundancy.max_answers() == 0) redundancy.set_max_answers(std::max(5, redundancy.min_answers()));
+  if (redundancy.target_confidence() == 0) redundancy.set_target_confidence(0.95);
+  if (redundancy.gold_answers() == 0) redundancy.set_gold_answers(3);
+  if (redundancy.min_answers() < 1 || redundancy.min_answers() > 50) {
+    return FieldError("settings.redundancy.min_answers", "must be 1 to 50");
+  }
+  if (redundancy.max_answers() < redundancy.min_answers() || redundancy.max_answers() > 50) {
+    return FieldError("settings.redundancy.max_answers", "must be min_answers to 50");
+  }
+  if (!(redundancy.target_confidence() > 0.5 && redundancy.target_confidence() < 1)) {
+    return FieldError("settings.redundancy.target_confidence", "must be above 0.5 and below 1");
+  }
+  if (redundancy.gold_answers() < 1 || redundancy.gold_answers() > 50) {
+    return FieldError("settings.redundancy.gold_answers", "must be 1 to 50");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckImage(absl::string_view field, const v1::Payload::ImageText& image) {
+  if (image.image().empty() == image.blob().empty()) {
+    return FieldError(field, "needs an image or the id of a blob, and not both");
+  }
+  if (!image.blob().empty()) {
+    const bool hex = image.blob().size() == 64 &&
+                     std::all_of(image.blob().begin(), image.blob().end(), [](char c) {
+                       return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
+                     });
+    return hex ? absl::OkStatus()
+               : FieldError(absl::StrCat(field, ".blob"), "must be 64 lower-case hex digits");
+  }
+  RETURN_IF_ERROR(CheckLength(absl::StrCat(field, ".image"), image.image(), kMaxInlineImageBytes));
+  absl::StatusOr<GrayImage> decoded = DecodeGray(image.image());
+  return decoded.ok() ? absl::OkStatus()
+                      : FieldError(absl::StrCat(field, ".image"), decoded.status().message());
+}
+
+absl::Status CheckTask(const std::string& field, const v1::AnswerSchema& schema, const v1::Task& task) {
+  RETURN_IF_ERROR(ValidatePayload(field + ".payload", schema, task.payload()));
+  if (task.priority() < 0 || task.priority() > 9) return FieldError(field + ".priority", "must be 0 to 9");
+  RETURN_IF_ERROR(CheckLength(field + ".group", task.group(), 256));
+  return CheckLength(field + ".external_id", task.external_id(), 256);
+}
+
+absl::Status CheckBatch(absl::string_view field, int count, int64_t bytes, absl::string_view request_id) {
+  if (count < 1 || count > kMaxTasksPerCall) {
+    return FieldError(field, absl::StrCat("has ", count, " entries, must have 1 to ", kMaxTasksPerCall,
+                                          ": split the batch"));
+  }
+  if (bytes > kMaxSubmitBytes) {
+    return FieldError(field, absl::StrCat("the request is ", bytes, " bytes, at most ", kMaxSubmitBytes,
+                                          " are allowed: split it, or upload images as blobs"));
+  }
+  const bool well_formed =
+      !request_id.empty() && request_id.size() <= 64 &&
+      std::all_of(request_id.begin(), request_id.end(),
+                  [](char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-'; });
+  if (!well_formed) return FieldError("request_id", "must be 1 to 64 of [A-Za-z0-9-]");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<v1::ProjectSettings> ValidateSettings(v1::ProjectSettings settings) {
+  RETURN_IF_ERROR(CheckSchema(*settings.mutable_answer_schema()));
+  RETURN_IF_ERROR(CheckLength("settings.guidelines", settings.guidelines(), 64 << 10));
+  if (settings.guidelines_version() == 0) settings.set_guidelines_version(1);
+  RETURN_IF_ERROR(CheckRedundancy(*settings.mutable_redundancy()));
+  constexpr int64_t kDay = 86'400'000;
+  RETURN_IF_ERROR(CheckDuration("settings.offer_window", settings.mutable_offer_window(), 60'000, 100,
+                                3'600'000));
+  RETURN_IF_ERROR(CheckDuration("settings.work_window", settings.mutable_work_window(), 600'000, 100,
+                                7 * kDay));
+  RETURN_IF_ERROR(CheckDuration("settings.task_expiry", settings.mutable_task_expiry(), 30 * kDay, 1000,
+                                365 * kDay));
+  if (settings.backlog_cap() < 0) return FieldError("settings.backlog_cap", "must not be negative");
+  if (settings.backlog_cap() == 0) settings.set_backlog_cap(1'000'000);
+  if (settings.required_skills_size() > 32) {
+    return FieldError("settings.required_skills", "at most 32 are allowed");
+  }
+  if (settings.weight() == 0) settings.set_weight(1);
+  if (settings.weight() < 1 || settings.weight() > 1000) {
+    return FieldError("settings.weight", "must be 1 to 1,000");
+  }
+  v1::ModelLoop& loop = *settings.mutable_model_loop();
+  if (loop.train_after_labels() == 0) loop.set_train_after_labels(256);
+  if (loop.train_after_labels() < 1) {
+    return FieldError("settings.model_loop.train_after_labels", "must be positive");
+  }
+  RETURN_IF_ERROR(CheckDuration("settings.model_loop.train_after", loop.mutable_train_after(), kDay, 1000,
+                                365 * kDay));
+  return settings;
+}
+
+absl::Status ValidatePayRate(const v1::PayRate& rate) {
+  if (rate.micros_per_annotation() < 0 || rate.micros_per_annotation() > 1'000'000'000'000) {
+    return FieldError("pay_rate.micros_per_annotation", "must be 0 to 10^12");
+  }
+  const std::string& currency = rate.currency();
+  if (currency.size() != 3 || !std::all_of(currency.begin(), currency.end(),
+                                           [](char c) { return c >= 'A' && c <= 'Z'; })) {
+    return FieldError("pay_rate.currency", "must be an ISO 4217 code such as EUR");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidatePayload(absl::string_view field, const v1::AnswerSchema& schema,
+                             const v1::Payload& payload) {
+  static constexpr v1::TaskKind kKinds[] = {v1::TASK_KIND_UNSPECIFIED, v1::TASK_KIND_IMAGE_TEXT,
+                                            v1::TASK_KIND_CLASS,       v1::TASK_KIND_PAIR,
+                                            v1::TASK_KIND_RANKING,     v1::TASK_KIND_RATING,
+                                            v1::TASK_KIND_FREE_TEXT};
+  if (payload.kind_case() == v1::Payload::KIND_NOT_SET) return FieldError(field, "is required");
+  if (kKinds[payload.kind_case()] != schema.kind()) {
+    return FieldError(field, absl::StrCat("does not match the project's kind ",
+                                          v1::TaskKind_Name(schema.kind())));
+  }
+  const std::string at(field);
+  switch (payload.kind_case()) {
+    case v1::Payload::kImageText:
+      return CheckImage(at + ".image_text", payload.image_text());
+    case v1::Payload::kPair:
+      RETURN_IF_ERROR(CheckLength(at + ".pair.prompt", payload.pair().prompt(), kText));
+      RETURN_IF_ERROR(CheckLength(at + ".pair.response_a", payload.pair().response_a(), kText));
+      RETURN_IF_ERROR(CheckLength(at + ".pair.response_b", payload.pair().response_b(), kText));
+      if (payload.pair().response_a().empty() || payload.pair().response_b().empty()) {
+        return FieldError(at + ".pair", "needs response_a and response_b");
+      }
+      return absl::OkStatus();
+    case v1::Payload::kRanking:
+      if (payload.ranking().responses_size() < 2 || payload.ranking().responses_size() > 9) {
+        return FieldError(at + ".ranking.responses", "must be 2 to 9");
+      }
+      for (const std::string& response : payload.ranking().responses()) {
+        RETURN_IF_ERROR(CheckLength(at + ".ranking.responses", response, kText));
+      }
+      return CheckLength(at + ".ranking.prompt", payload.ranking().prompt(), kText);
+    case v1::Payload::kClassItem:
+      return CheckLength(at + ".class_item.text", payload.class_item().text(), kText);
+    case v1::Payload::kRating:
+      return CheckLength(at + ".rating.text", payload.rating().text(), kText);
+    default:
+      return CheckLength(at + ".free_text.prompt", payload.free_text().prompt(), kText);
+  }
+}
+
+absl::Status ValidateAnswer(absl::string_view field, const v1::AnswerSchema& schema,
+                            const v1::Answer& answer, int ranking_size) {
+  static constexpr v1::TaskKind kKinds[] = {v1::TASK_KIND_UNSPECIFIED, v1::TASK_KIND_IMAGE_TEXT,
+                                            v1::TASK_KIND_CLASS,       v1::TASK_KIND_PAIR,
+                                            v1::TASK_KIND_RANKING,     v1::TASK_KIND_RATING,
+                                            v1::TASK_KIND_FREE_TEXT};
+  if (answer.value_case() == v1::Answer::VALUE_NOT_SET) return FieldError(field, "is required");
+  if (kKinds[answer.value_case()] != schema.kind()) {
+    return FieldError(field, absl::StrCat("does not match the project's kind ",
+                                          v1::TaskKind_Name(schema.kind())));
+  }
+  switch (answer.value_case()) {
+    case v1::Answer::kText:
+      return CheckLength(absl::StrCat(field, ".text"), answer.text(), 4 << 10);
+    case v1::Answer::kClassName: {
+      const auto& classes = schema.classes();
+      const bool known = std::find(classes.begin(), classes.end(), answer.class_name()) != classes.end();
+      return known ? absl::OkStatus()
+                   : FieldError(absl::StrCat(field, ".class_name"), "is none of the project's classes");
+    }
+    case v1::Answer::kPreferred:
+      if (answer.preferred() == v1::Answer::SIDE_A || answer.preferred() == v1::Answer::SIDE_B ||
+          (answer.preferred() == v1::Answer::SIDE_TIE && schema.allow_tie())) {
+        return absl::OkStatus();
+      }
+      return FieldError(absl::StrCat(field, ".preferred"),
+                        "must be SIDE_A or SIDE_B (or SIDE_TIE where the project allows ties)");
+    case v1::Answer::kOrder: {
+      std::vector<int> order(answer.order().best_first().begin(), answer.order().best_first().end());
+      std::sort(order.begin(), order.end());
+      bool permutation = static_cast<int>(order.size()) == ranking_size;
+      for (size_t i = 0; permutation && i < order.size(); ++i) permutation = order[i] == static_cast<int>(i);
+      return permutation ? absl::OkStatus()
+                         : FieldError(absl::StrCat(field, ".order"), "must hold every index once");
+    }
+    case v1::Answer::kRating:
+      if (answer.rating() >= schema.min_rating() && answer.rating() <= schema.max_rating()) {
+        return absl::OkStatus();
+      }
+      return FieldError(absl::StrCat(field, ".rating"), "is outside the project's range");
+    default:
+      return CheckLength(absl::StrCat(field, ".free_text"), answer.free_text(), 64 << 10);
+  }
+}
+
+absl::Status ValidateSubmit(const v1::SubmitTasksRequest& request, const v1::AnswerSchema& schema) {
+  RETURN_IF_ERROR(CheckBatch("tasks", request.tasks_size(), static_cast<int64_t>(request.ByteSizeLong()),
+                             request.request_id()));
+  for (int i = 0; i < request.tasks_size(); ++i) {
+    RETURN_IF_ERROR(CheckTask(absl::StrCat("tasks[", i, "]"), schema, request.tasks(i)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateGold(const v1::AddGoldRequest& request, const v1::AnswerSchema& schema) {
+  RETURN_IF_ERROR(CheckBatch("gold", request.gold_size(), static_cast<int64_t>(request.ByteSizeLong()),
+                             request.request_id()));
+  for (int i = 0; i < request.gold_size(); ++i) {
+    const std::string field = absl::StrCat("gold[", i, "]");
+    RETURN_IF_ERROR(CheckTask(field + ".task", schema, request.gold(i).task()));
+    RETURN_IF_ERROR(ValidateAnswer(field + ".answer", schema, request.gold(i).answer(),
+                                   request.gold(i).task().payload().ranking().responses_size()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateContractor(const v1::Contractor& contractor) {
+  RETURN_IF_ERROR(CheckLength("contractor.display_name", contractor.display_name(), 128));
+  if (contractor.skills_size() > 64) return FieldError("contractor.skills", "at most 64 are allowed");
+  for (int i = 0; i < contractor.skills_size(); ++i) {
+    if (!IsSlug(contractor.skills(i))) {
+      return FieldError(absl::StrCat("contractor.skills[", i, "]"), "must be a slug such as handwriting");
+    }
+  }
+  if (contractor.languages_size() > 32) return FieldError("contractor.languages", "at most 32 are allowed");
+  for (const std::string& language : contractor.languages()) {
+    RETURN_IF_ERROR(CheckLength("contractor.languages", language, 35));
+  }
+  if (contractor.opt_outs_size() > 32) return FieldError("contractor.opt_outs", "at most 32 are allowed");
+  for (const std::string& opt_out : contractor.opt_outs()) {
+    RETURN_IF_ERROR(CheckLength("contractor.opt_outs", opt_out, 64));
+  }
+  if (contractor.min_pay_micros() < 0) {
+    return FieldError("contractor.min_pay_micros", "must not be negative");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace fairlead::api
