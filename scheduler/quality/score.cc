@@ -1,0 +1,135 @@
+#include "scheduler/quality/score.h"
+
+#include <cmath>
+
+#include <algorithm>
+
+#include "scheduler/quality/beta.h"
+
+namespace fairlead::quality {
+namespace {
+
+constexpr double kForgetPace = 0.98623;  // 2^(-1/50).
+constexpr double kPacePriorWeight =
+    1.5;  // Variance of an answer over variance between contractors.
+constexpr double kClipLogPace = 2.5;
+constexpr double kMinSeconds = 1e-3;
+constexpr double kMaxSeconds = 86'400;
+// Prior of the accept hazard: two accepts over kPriorExposure windows, so that
+// 1 - (e/(e+1))^2 = 0.7.
+constexpr double kPriorAccepts = 2;
+constexpr double kPriorExposure = 1.21165;
+
+double HalfLifeFactor(int64_t elapsed_ms, int64_t half_life_ms) {
+  return std::exp2(-static_cast<double>(elapsed_ms) / static_cast<double>(half_life_ms));
+}
+
+}  // namespace
+
+void Decay(int64_t now_ms, ContractorScore& s) {
+  if (now_ms <= s.last_ms) return;
+  if (s.last_ms > 0) {
+    const double quality = HalfLifeFactor(now_ms - s.last_ms, kQualityHalfLifeMs);
+    const double accept = HalfLifeFactor(now_ms - s.last_ms, kAcceptHalfLifeMs);
+    s.right *= quality;
+    s.wrong *= quality;
+    s.accept_shape *= accept;
+    s.accept_exposure_seconds *= accept;
+  }
+  s.last_ms = now_ms;
+}
+
+void AddEvidence(const store::v1::Evidence& e, int64_t now_ms, ContractorScore& s) {
+  if (!std::isfinite(e.right()) || !std::isfinite(e.weight()) || e.weight() <= 0) return;
+  const double right = std::clamp(e.right(), 0.0, 1.0);
+  const double weight = std::min(e.weight(), 1.0);
+  Decay(now_ms, s);
+  s.right = s.right * kForgetAnswer + weight * right;
+  s.wrong = s.wrong * kForgetAnswer + weight * (1 - right);
+  if (!e.gold()) return;
+  ++s.gold_seen;
+  if (right >= 0.5) ++s.gold_right;
+}
+
+void AddPace(double active_seconds, ContractorScore& s) {
+  ++s.annotations;
+  if (!std::isfinite(active_seconds) || active_seconds <= 0) return;
+  const double log_seconds = std::log(std::clamp(active_seconds, kMinSeconds, kMaxSeconds));
+  if (s.pace_weight <= 0) {
+    s.log_pace_mean = log_seconds;
+    s.pace_weight = 1;
+    return;
+  }
+  s.pace_weight = s.pace_weight * kForgetPace + 1;
+  const double residual = std::clamp(log_seconds - s.log_pace_mean, -kClipLogPace, kClipLogPace);
+  s.log_pace_mean += residual / s.pace_weight;
+}
+
+void AddOfferOutcome(bool accepted, double seconds_exposed, int64_t now_ms, ContractorScore& s) {
+  if (!std::isfinite(seconds_exposed) || seconds_exposed < 0) return;
+  Decay(now_ms, s);
+  if (accepted) s.accept_shape += 1;
+  s.accept_exposure_seconds += seconds_exposed;
+}
+
+double QualityMean(const ContractorScore& s) {
+  return (kPriorRight + s.right) / (kPriorRight + kPriorWrong + s.right + s.wrong);
+}
+
+double QualitySd(const ContractorScore& s) {
+  const double mean = QualityMean(s);
+  return std::sqrt(mean * (1 - mean) / (kPriorRight + kPriorWrong + s.right + s.wrong + 1));
+}
+
+double Evidence(const ContractorScore& s) { return s.right + s.wrong; }
+
+Interval Quality(const ContractorScore& s) {
+  const double a = kPriorRight + s.right;
+  const double b = kPriorWrong + s.wrong;
+  return {QualityMean(s), BetaQuantile(a, b, 0.05), BetaQuantile(a, b, 0.95)};
+}
+
+Interval Quality(const ContractorScore& s, int64_t now_ms) {
+  ContractorScore later = s;
+  Decay(now_ms, later);
+  return Quality(later);
+}
+
+double AcceptProbability(const ContractorScore& s, double window_seconds) {
+  if (!(window_seconds > 0)) return 0;
+  const double exposure = kPriorExposure * window_seconds + s.accept_exposure_seconds;
+  return 1 - std::pow(exposure / (exposure + window_seconds), kPriorAccepts + s.accept_shape);
+}
+
+double ExpectedSeconds(const ContractorScore& s, double fallback_seconds) {
+  const double prior = std::log(std::clamp(fallback_seconds, kMinSeconds, kMaxSeconds));
+  return std::exp((s.log_pace_mean * s.pace_weight + prior * kPacePriorWeight) /
+                  (s.pace_weight + kPacePriorWeight));
+}
+
+v1::Scorecard ToScorecard(v1::TaskKind kind, const ContractorScore& s, double window_seconds) {
+  const Interval quality = Quality(s);
+  v1::Scorecard card;
+  card.set_kind(kind);
+  card.set_quality_mean(quality.mean);
+  card.set_quality_low(quality.low);
+  card.set_quality_high(quality.high);
+  card.set_evidence(Evidence(s));
+  if (s.pace_weight > 0) {
+    const int64_t nanos = std::llround(std::exp(s.log_pace_mean) * 1e9);
+    card.mutable_median_pace()->set_seconds(nanos / 1'000'000'000);
+    card.mutable_median_pace()->set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
+  }
+  card.set_responsiveness(AcceptProbability(s, window_seconds));
+  card.set_annotations(s.annotations);
+  card.set_gold_seen(s.gold_seen);
+  card.set_gold_right(s.gold_right);
+  card.set_policy_version(kPolicyVersion);
+  return card;
+}
+
+double SampleQuality(const ContractorScore& s, uint64_t seed) {
+  return BetaSample(kPriorRight + s.right, kPriorWrong + s.wrong, seed);
+}
+
+}  // namespace fairlead::quality

@@ -1,0 +1,3 @@
+fairlead_test(learn_decisions_test
+  SOURCES learn/dataset_split_test.cc learn/gate_test.cc
+  DEPS fairlead_decisions)

@@ -1,0 +1,163 @@
+#include "scheduler/quality/score.h"
+
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "gtest/gtest.h"
+#include "scheduler/quality/beta.h"
+#include "scheduler/quality/redundancy.h"
+
+namespace fairlead::quality {
+namespace {
+
+constexpr int64_t kDay = 86'400'000;
+
+store::v1::Evidence Judged(double right, double weight = 1, bool gold = false) {
+  store::v1::Evidence e;
+  e.set_right(right);
+  e.set_weight(weight);
+  e.set_gold(gold);
+  return e;
+}
+
+TEST(BetaTest, CdfAgreesWithClosedForms) {
+  for (const double x : {0.01, 0.2, 0.5, 0.77, 0.99}) {
+    EXPECT_NEAR(BetaCdf(1, 1, x), x, 1e-12);
+    EXPECT_NEAR(BetaCdf(3, 1, x), x * x * x, 1e-12);
+    EXPECT_NEAR(BetaCdf(1, 4, x), 1 - std::pow(1 - x, 4), 1e-12);
+    EXPECT_NEAR(BetaCdf(2, 2, x), x * x * (3 - 2 * x), 1e-12);
+    EXPECT_NEAR(BetaCdf(70.5, 12.25, x) + BetaCdf(12.25, 70.5, 1 - x), 1, 1e-10);
+  }
+}
+
+TEST(BetaTest, QuantileInvertsCdf) {
+  for (const double p : {0.05, 0.5, 0.95}) {
+    EXPECT_NEAR(BetaCdf(4.5, 1.5, BetaQuantile(4.5, 1.5, p)), p, 1e-9);
+    EXPECT_NEAR(BetaCdf(190, 10, BetaQuantile(190, 10, p)), p, 1e-8);
+  }
+}
+
+TEST(BetaTest, SamplesFollowTheDistributionAndTheirSeed) {
+  const double a = 4.5, b = 1.5;
+  int below_median = 0;
+  double sum = 0;
+  const int n = 20'000;
+  const double median = BetaQuantile(a, b, 0.5);
+  for (int i = 0; i < n; ++i) {
+    const double x = BetaSample(a, b, MixSeeds(11, i));
+    EXPECT_EQ(x, BetaSample(a, b, MixSeeds(11, i)));
+    sum += x;
+    below_median += x < median;
+  }
+  EXPECT_NEAR(sum / n, a / (a + b), 0.005);
+  EXPECT_NEAR(static_cast<double>(below_median) / n, 0.5, 0.015);
+}
+
+TEST(ScoreTest, PriorIsThePublishedOne) {
+  const Interval q = Quality(ContractorScore());
+  EXPECT_DOUBLE_EQ(q.mean, 0.75);
+  EXPECT_LT(q.low, 0.5);
+  EXPECT_GT(q.high, 0.9);
+}
+
+TEST(ScoreTest, IntervalCoversTheTruthNineTimesInTen) {
+  const uint32_t seed = 5;
+  SCOPED_TRACE(seed);
+  std::mt19937 rng(seed);
+  int covered = 0;
+  const int runs = 1'000;
+  for (int run = 0; run < runs; ++run) {
+    uint64_t draw = rng();
+    const double truth = BetaSample(kPriorRight, kPriorWrong, draw);
+    ContractorScore s;
+    for (int i = 0; i < 40; ++i) {
+      AddEvidence(Judged(std::bernoulli_distribution(truth)(rng)), 1'000, s);
+    }
+    const Interval q = Quality(s);
+    covered += q.low <= truth && truth <= q.high;
+  }
+  EXPECT_NEAR(covered / static_cast<double>(runs), 0.9, 0.03);
+}
+
+TEST(ScoreTest, AbsenceWidensTheInterval) {
+  ContractorScore s;
+  for (int i = 0; i < 60; ++i) AddEvidence(Judged(1), kDay, s);
+  const Interval now = Quality(s, kDay);
+  const Interval later = Quality(s, kDay + 120 * kDay);
+  EXPECT_GT(later.high - later.low, now.high - now.low);
+  EXPECT_LT(later.mean, now.mean);
+  EXPECT_EQ(Quality(s, 0).mean, now.mean) << "an earlier time changes nothing";
+}
+
+TEST(ScoreTest, EvidenceWithoutMeaningChangesNothing) {
+  ContractorScore s;
+  AddEvidence(Judged(0.5, 0), 1, s);
+  AddEvidence(Judged(std::nan("")), 1, s);
+  AddEvidence(Judged(1, std::numeric_limits<double>::infinity()), 1, s);
+  EXPECT_EQ(Evidence(s), 0);
+  AddEvidence(Judged(7, 3, true), 1, s);
+  EXPECT_EQ(s.right, 1);
+  EXPECT_EQ(s.gold_right, 1);
+}
+
+TEST(ScoreTest, PaceIsRobustAndLeavesQualityAlone) {
+  ContractorScore s;
+  for (int i = 0; i < 50; ++i) AddPace(10, s);
+  const double before = Quality(s).mean;
+  AddPace(80'000, s);
+  EXPECT_NEAR(ExpectedSeconds(s, 20), 10, 1.5);
+  EXPECT_EQ(Quality(s).mean, before);
+  AddPace(std::nan(""), s);
+  AddPace(0, s);
+  EXPECT_EQ(s.annotations, 53);
+}
+
+TEST(ScoreTest, UnknownPaceIsTheFallback) {
+  EXPECT_NEAR(ExpectedSeconds(ContractorScore(), 20), 20, 1e-9);
+  EXPECT_FALSE(ToScorecard(v1::TASK_KIND_PAIR, ContractorScore(), 60).has_median_pace());
+}
+
+TEST(ScoreTest, LapsesAreCensoredNotSlow) {
+  EXPECT_NEAR(AcceptProbability(ContractorScore(), 60), 0.7, 1e-3);
+  EXPECT_NEAR(AcceptProbability(ContractorScore(), 1), 0.7, 1e-3);
+  ContractorScore prompt, absent;
+  for (int i = 0; i < 10; ++i) {
+    AddOfferOutcome(true, 5, 1, prompt);
+    AddOfferOutcome(false, 60, 1, absent);
+  }
+  EXPECT_GT(AcceptProbability(prompt, 60), 0.95);
+  EXPECT_LT(AcceptProbability(absent, 60), 0.2);
+  EXPECT_LT(AcceptProbability(prompt, 5), AcceptProbability(prompt, 60));
+  EXPECT_EQ(AcceptProbability(prompt, 0), 0);
+  AddOfferOutcome(true, 5, 1 + 70 * kDay, absent);
+  EXPECT_GT(AcceptProbability(absent, 60), 0.5) << "a bad week is forgotten";
+}
+
+TEST(RedundancyTest, FollowsTheTable) {
+  const RedundancyLimits limits = Limits(v1::Redundancy());
+  EXPECT_EQ(limits.min_answers, 1);
+  EXPECT_EQ(limits.max_answers, 5);
+  EXPECT_EQ(limits.target, 0.95);
+  struct Row {
+    int min, max, answers;
+    double confidence;
+    Verdict verdict;
+    int want;
+  };
+  for (const Row& row :
+       {Row{1, 5, 0, 0.99, Verdict::kMore, 1}, Row{1, 5, 1, 0.95, Verdict::kComplete, 1},
+        Row{1, 5, 1, 0.94, Verdict::kMore, 2}, Row{3, 5, 1, 0.99, Verdict::kMore, 3},
+        Row{1, 5, 5, 0.2, Verdict::kComplete, 5}, Row{1, 5, 6, 0.2, Verdict::kComplete, 6},
+        Row{2, 5, 2, std::nan(""), Verdict::kMore, 3}}) {
+    const auto d = DecideRedundancy({row.min, row.max, 0.95}, row.answers, row.confidence);
+    EXPECT_EQ(d.verdict, row.verdict) << row.answers << " " << row.confidence;
+    EXPECT_EQ(d.want, row.want);
+  }
+  v1::Redundancy high;
+  high.set_min_answers(7);
+  EXPECT_EQ(Limits(high).max_answers, 7);
+}
+
+}  // namespace
+}  // namespace fairlead::quality
