@@ -27,7 +27,7 @@ struct TaskRef {
 
 struct Submitted {
   std::vector<std::string> tasks;  // The first call's ids, when repeated.
-  uint64_t seq = 0;                // 0 when repeated.
+  uint64_t seq = 0;                // When repeated: the slot's last, which covers the first call's.
 };
 
 struct OfferTerms {
@@ -46,7 +46,7 @@ struct Accepted {
 
 struct Annotated {
   v1::AnnotationRecord record;  // As first accepted.
-  uint64_t seq = 0;             // 0 when repeated.
+  uint64_t seq = 0;             // When repeated: the slot's last.
 };
 
 // Everything about one task, as Redis holds it.

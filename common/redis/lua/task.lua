@@ -11,6 +11,9 @@
 local K = {inc = 1, seq = 2, ev = 3, project = 4, task = 5, places = 6, ready = 7, deadlines = 8,
   dirty = 9, live = 10, expiries = 11, ended = 12, dead = 13, delayed = 14}
 
+-- What a repeated call waits for: the first one's event may not be durable yet.
+local function last_sequence(keys) return tonumber(redis.call('GET', keys[K.seq]) or '0') end
+
 local TERMINAL = {COMPLETED = true, CANCELLED = true, EXPIRED = true, DEAD = true}
 
 local function read_task(keys)
@@ -117,7 +120,7 @@ local function submit(keys, argv)
   local first = redis.call('GET', keys[6])
   if first then
     local hash, ids = string.match(first, '^(%S+) (.*)$')
-    if hash == argv[5] then return {'DUP', now, 0, ids} end
+    if hash == argv[5] then return {'DUP', now, last_sequence(keys), ids} end
     return {'REUSED', now, 0}
   end
   local n = (#argv - 5) / 6
@@ -251,7 +254,7 @@ local function annotate(keys, argv)
   if p.st == 'SUBMITTED' then
     -- A place's deadline is no longer used once it is submitted: it holds the time of acceptance.
     local late = redis.call('HGET', keys[K.places], 'late:' .. c) and 1 or 0
-    return {'DUP', now, 0, redis.call('HGET', keys[K.places], 'ann:' .. c), int(p.deadline), late, int(p.offered), int(p.accepted)}
+    return {'DUP', now, last_sequence(keys), redis.call('HGET', keys[K.places], 'ann:' .. c), int(p.deadline), late, int(p.offered), int(p.accepted)}
   end
   if p.st == 'OFFERED' then return {'STATE', now, 0} end
   local late = p.st == 'OVERDUE'
@@ -376,7 +379,7 @@ local function replay(keys, argv)
   t.st, t.v = 'READY', t.v + 1
   if t.want <= t.have then t.want = t.have + 1 end
   write_task(keys, argv[3], t, 'DEAD')
-  return {'OK', now, emit_task(keys, argv, now, 'replay', t)}
+  return {'OK', now, emit_task(keys, argv, now, 'replay', t, 'ex', argv[5])}
 end
 
 redis.register_function('fl_task_project_put', project_put)

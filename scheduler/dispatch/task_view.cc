@@ -1,0 +1,298 @@
+#include "scheduler/dispatch/task_view.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/status.h"
+#include "common/redis/keys.h"
+
+namespace fairlead::dispatch {
+namespace {
+
+using store::v1::Placement;
+
+bool IsLive(const Placement& place) {
+  return place.state() == Placement::OFFERED || place.state() == Placement::ACCEPTED;
+}
+
+LiveTask FromRecord(const store::v1::TaskRecord& record) {
+  LiveTask task;
+  task.project = record.project();
+  task.priority = record.priority();
+  task.create_ms = record.create_ms();
+  task.expire_ms = record.expire_ms();
+  task.gold = record.has_gold();
+  task.want = record.want();
+  return task;
+}
+
+LiveTask FromState(const store::TaskState& state) {
+  LiveTask task = FromRecord(state.record);
+  task.delayed = state.state == fairlead::v1::Task::DELAYED;
+  task.want = state.want;
+  task.have = state.have;
+  task.open = state.open;
+  if (state.has_prelabel) {
+    task.prelabel_version = state.prelabel.model_version();
+    task.prelabel_confidence = state.prelabel.confidence();
+  }
+  for (const Placement& place : state.places) task.places[place.contractor()] = place;
+  return task;
+}
+
+}  // namespace
+
+TaskView::Rank TaskView::RankOf(const std::string& id, const LiveTask& task) {
+  return {task.priority * 10'000'000'000'000LL + task.create_ms, id};
+}
+
+void TaskView::Reindex(const std::string& id, const LiveTask& task) {
+  std::set<Rank>& wanting = wanting_[task.project];
+  if (task.wants_offer()) {
+    wanting.insert(RankOf(id, task));
+  } else {
+    wanting.erase(RankOf(id, task));
+  }
+}
+
+void TaskView::Insert(const std::string& slot, const std::string& id, LiveTask task) {
+  slot_of_[id] = slot;
+  live_[task.project].insert(RankOf(id, task));
+  for (const auto& [contractor, place] : task.places) {
+    if (IsLive(place)) held_[contractor].insert(id);
+  }
+  LiveTask& stored = tasks_[id] = std::move(task);
+  Reindex(id, stored);
+}
+
+void TaskView::Erase(const std::string& id) {
+  auto found = tasks_.find(id);
+  if (found == tasks_.end()) return;
+  const LiveTask& task = found->second;
+  wanting_[task.project].erase(RankOf(id, task));
+  live_[task.project].erase(RankOf(id, task));
+  for (const auto& [contractor, place] : task.places) {
+    if (IsLive(place)) held_[contractor].erase(id);
+  }
+  tasks_.erase(found);
+  slot_of_.erase(id);
+}
+
+void TaskView::SetPlace(const std::string& id, LiveTask& task, const Placement& place) {
+  task.places[place.contractor()] = place;
+  if (IsLive(place)) {
+    held_[place.contractor()].insert(id);
+    if (place.state() == Placement::OFFERED) {
+      presence_[place.contractor()].last_offer_ms = place.offered_ms();
+    }
+  } else {
+    held_[place.contractor()].erase(id);
+  }
+}
+
+void TaskView::ApplyToTask(const store::v1::Event& event) {
+  if (event.has_completed() || event.has_ended()) return Erase(event.key());
+  auto found = tasks_.find(event.key());
+  if (found == tasks_.end()) return;
+  LiveTask& task = found->second;
+  task.want = event.want();
+  task.have = event.have();
+  task.open = event.open();
+  if (event.has_placement()) SetPlace(event.key(), task, event.placement());
+  if (event.has_annotated()) {
+    Placement place = task.places[event.annotated().contractor()];
+    place.set_contractor(event.annotated().contractor());
+    place.set_state(Placement::SUBMITTED);
+    SetPlace(event.key(), task, place);
+  }
+  if (event.has_prelabelled()) {
+    task.prelabel_version = event.prelabelled().model_version();
+    task.prelabel_confidence = event.prelabelled().confidence();
+  }
+  if (event.has_promoted_due()) task.delayed = false;
+  Reindex(event.key(), task);
+}
+
+void TaskView::Apply(const store::v1::Event& event, int64_t) {
+  MutexLock lock(&mu_);
+  auto loaded = loaded_seq_.find(event.slot());
+  // Before the first load, and for what the load has seen already, there is nothing to do.
+  if (loaded == loaded_seq_.end() || event.seq() <= loaded->second) return;
+  if (event.has_tasks_submitted()) {
+    for (const store::v1::TaskRecord& record : event.tasks_submitted().tasks()) {
+      LiveTask task = FromRecord(record);
+      task.delayed = record.start_ms() > event.time_ms();
+      Insert(event.slot(), record.task(), std::move(task));
+    }
+  } else if (event.has_presence()) {
+    Presence& presence = presence_[event.presence().contractor()];
+    if (presence.until_ms < event.time_ms()) presence.since_ms = event.time_ms();
+    presence.credit = event.presence().credit();
+    presence.until_ms = presence.credit > 0 ? event.presence().until_ms() : 0;
+  } else if (!event.key().empty()) {
+    ApplyToTask(event);
+  }
+  ++changes_;
+  changed_.NotifyAll();
+}
+
+absl::Status TaskView::LoadShard(redis::ConnectionPool& pool, const std::string& slot) {
+  // The sequence first: events after it are applied again to what is read later, which is harmless,
+  // for they carry absolute counts.
+  ASSIGN_OR_RETURN(redis::Reply seq, pool.Call({"GET", redis::SequenceKey(slot)}));
+  ASSIGN_OR_RETURN(redis::Reply ids, pool.Call({"ZRANGE", redis::LiveKey(slot), "0", "-1"}));
+  std::vector<std::pair<std::string, LiveTask>> loaded;
+  constexpr size_t kBatch = 500;
+  for (size_t begin = 0; begin < ids.elements.size(); begin += kBatch) {
+    const size_t end = std::min(begin + kBatch, ids.elements.size());
+    std::vector<redis::Arguments> commands;
+    for (size_t i = begin; i < end; ++i) {
+      commands.push_back({"HGETALL", redis::TaskKey(slot, ids.elements[i].text)});
+      commands.push_back({"HGETALL", redis::PlacesKey(slot, ids.elements[i].text)});
+    }
+    ASSIGN_OR_RETURN(std::vector<redis::Reply> replies, pool.Pipeline(commands));
+    for (size_t i = 0; i < replies.size(); i += 2) {
+      store::TaskState state;
+      if (!store::ParseTask(replies[i], state)) continue;  // Ended meanwhile and archived.
+      store::ParsePlaces(replies[i + 1], state);
+      loaded.emplace_back(state.record.task(), FromState(state));
+    }
+  }
+  MutexLock lock(&mu_);
+  std::vector<std::string> old;
+  for (const auto& [id, its_slot] : slot_of_) {
+    if (its_slot == slot) old.push_back(id);
+  }
+  for (const std::string& id : old) Erase(id);
+  for (auto& [id, task] : loaded) Insert(slot, id, std::move(task));
+  loaded_seq_[slot] = static_cast<uint64_t>(seq.AsInt());
+  ++changes_;
+  changed_.NotifyAll();
+  return absl::OkStatus();
+}
+
+absl::Status TaskView::LoadHome(redis::ConnectionPool& pool, const std::string& slot) {
+  ASSIGN_OR_RETURN(redis::Reply seq, pool.Call({"GET", redis::SequenceKey(slot)}));
+  ASSIGN_OR_RETURN(std::vector<redis::Reply> replies,
+                   pool.Pipeline({{"ZRANGE", redis::PresenceKey(slot), "0", "-1", "WITHSCORES"},
+                                  {"HGETALL", redis::CreditKey(slot)}}));
+  MutexLock lock(&mu_);
+  for (size_t i = 0; i + 1 < replies[0].elements.size(); i += 2) {
+    presence_[replies[0].elements[i].text].until_ms = replies[0].elements[i + 1].AsInt();
+  }
+  for (size_t i = 0; i + 1 < replies[1].elements.size(); i += 2) {
+    presence_[replies[1].elements[i].text].credit =
+        static_cast<int32_t>(replies[1].elements[i + 1].AsInt());
+  }
+  loaded_seq_[slot] = static_cast<uint64_t>(seq.AsInt());
+  ++changes_;
+  changed_.NotifyAll();
+  return absl::OkStatus();
+}
+
+void TaskView::VisitWanting(
+    size_t limit, const std::function<void(const std::string&, const LiveTask&)>& visit) const {
+  MutexLock lock(&mu_);
+  for (const auto& [project, ranks] : wanting_) {
+    size_t seen = 0;
+    for (const Rank& rank : ranks) {
+      if (seen++ >= limit) break;
+      visit(rank.second, tasks_.at(rank.second));
+    }
+  }
+}
+
+void TaskView::VisitFree(
+    int64_t now_ms,
+    const std::function<void(const std::string&, const Presence&, int32_t)>& visit) const {
+  MutexLock lock(&mu_);
+  for (const auto& [contractor, presence] : presence_) {
+    if (presence.until_ms < now_ms) continue;
+    auto held = held_.find(contractor);
+    const int32_t holds = held == held_.end() ? 0 : static_cast<int32_t>(held->second.size());
+    if (presence.credit > holds) visit(contractor, presence, presence.credit - holds);
+  }
+}
+
+std::vector<HeldPlace> TaskView::PlacesOf(absl::string_view contractor) const {
+  MutexLock lock(&mu_);
+  std::vector<HeldPlace> places;
+  auto held = held_.find(contractor);
+  if (held == held_.end()) return places;
+  for (const std::string& id : held->second) {
+    const LiveTask& task = tasks_.at(id);
+    places.push_back({task.project, id, task.places.at(std::string(contractor))});
+  }
+  std::sort(places.begin(), places.end(), [](const HeldPlace& a, const HeldPlace& b) {
+    return a.place.offered_ms() < b.place.offered_ms();
+  });
+  return places;
+}
+
+bool TaskView::Online(absl::string_view contractor, int64_t now_ms) const {
+  MutexLock lock(&mu_);
+  auto found = presence_.find(contractor);
+  return found != presence_.end() && found->second.until_ms >= now_ms;
+}
+
+int32_t TaskView::OnlineCount(int64_t now_ms) const {
+  MutexLock lock(&mu_);
+  return static_cast<int32_t>(std::count_if(presence_.begin(), presence_.end(), [&](const auto& p) {
+    return p.second.until_ms >= now_ms;
+  }));
+}
+
+int64_t TaskView::OldestCreateMs(absl::string_view project) const {
+  MutexLock lock(&mu_);
+  auto found = live_.find(std::string(project));
+  int64_t oldest = 0;
+  if (found == live_.end()) return oldest;
+  // Ranks sort by priority first: at most ten priorities, each in order of time.
+  for (int32_t priority = 0; priority < 10; ++priority) {
+    auto it = found->second.lower_bound({priority * 10'000'000'000'000LL, ""});
+    if (it == found->second.end()) break;
+    const int64_t created = tasks_.at(it->second).create_ms;
+    if (oldest == 0 || created < oldest) oldest = created;
+  }
+  return oldest;
+}
+
+std::vector<std::string> TaskView::TasksOf(absl::string_view project, absl::string_view after,
+                                           size_t limit) const {
+  MutexLock lock(&mu_);
+  std::vector<std::string> page;
+  auto found = live_.find(std::string(project));
+  if (found == live_.end()) return page;
+  auto it = found->second.begin();
+  if (!after.empty()) {
+    auto task = tasks_.find(after);
+    if (task == tasks_.end()) return page;
+    it = found->second.upper_bound(RankOf(std::string(after), task->second));
+  }
+  for (; it != found->second.end() && page.size() < limit; ++it) page.push_back(it->second);
+  return page;
+}
+
+std::vector<std::string> TaskView::WithoutPrelabel(absl::string_view project,
+                                                   absl::string_view version, size_t limit) const {
+  MutexLock lock(&mu_);
+  std::vector<std::string> page;
+  auto found = live_.find(std::string(project));
+  if (found == live_.end()) return page;
+  for (const Rank& rank : found->second) {
+    if (page.size() >= limit) break;
+    const LiveTask& task = tasks_.at(rank.second);
+    if (task.have == 0 && !task.gold && task.prelabel_version != version) page.push_back(rank.second);
+  }
+  return page;
+}
+
+uint64_t TaskView::AwaitChange(uint64_t seen, absl::Duration timeout) const {
+  MutexLock lock(&mu_);
+  if (changes_ == seen) changed_.WaitFor(&mu_, absl::ToChronoMilliseconds(timeout));
+  return changes_;
+}
+
+}  // namespace fairlead::dispatch

@@ -1,0 +1,109 @@
+// The leader's snapshot of what is open: tasks that have not ended, their places, and who is there to
+// take an offer (hop 4). Built from Redis when leadership or an incarnation begins, then kept in step
+// by the events; every replica keeps one, for it also knows each contractor's live offers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/base/mutex.h"
+#include "fairlead/store/v1/records.pb.h"
+#include "scheduler/store/event_codec.h"
+#include "scheduler/store/task_store.h"
+
+namespace fairlead::dispatch {
+
+// A task that has not ended.
+struct LiveTask {
+  std::string project;
+  int32_t priority = 0;
+  int64_t create_ms = 0, expire_ms = 0;
+  bool gold = false;
+  bool delayed = false;
+  int32_t want = 0, have = 0, open = 0;
+  std::string prelabel_version;  // Of the last prelabel; empty without one.
+  double prelabel_confidence = 0;
+  std::map<std::string, store::v1::Placement> places;  // By contractor.
+
+  bool wants_offer() const { return !delayed && have + open < want; }
+};
+
+struct Presence {
+  int32_t credit = 0;
+  int64_t until_ms = 0;
+  int64_t since_ms = 0;       // Online without a break since.
+  int64_t last_offer_ms = 0;
+};
+
+// One live place of one contractor.
+struct HeldPlace {
+  std::string project;
+  std::string task;
+  store::v1::Placement place;
+};
+
+// Thread-safe.
+class TaskView final : public store::EventSink {
+ public:
+  void Apply(const store::v1::Event& event, int64_t position) override;
+
+  // Replaces what is known of one task shard or home by what Redis holds now.
+  absl::Status LoadShard(redis::ConnectionPool& pool, const std::string& slot);
+  absl::Status LoadHome(redis::ConnectionPool& pool, const std::string& slot);
+
+  // Calls `visit` with up to `limit` tasks of each project that want an offer, in rank order.
+  // The view is locked meanwhile: copy, do not call back.
+  void VisitWanting(size_t limit,
+                    const std::function<void(const std::string& task, const LiveTask&)>& visit) const;
+  // Contractors online at `now_ms` with how many offers more each may hold (> 0 only).
+  void VisitFree(int64_t now_ms, const std::function<void(const std::string& contractor,
+                                                          const Presence&, int32_t free)>& visit) const;
+  // Live offers and assignments of a contractor, oldest first.
+  std::vector<HeldPlace> PlacesOf(absl::string_view contractor) const;
+  bool Online(absl::string_view contractor, int64_t now_ms) const;
+  int32_t OnlineCount(int64_t now_ms) const;
+  // Creation of the oldest task of a project that has not ended; 0 when there is none.
+  int64_t OldestCreateMs(absl::string_view project) const;
+  // Tasks of a project in rank order after `after` (a task id; "" from the first), at most `limit`.
+  std::vector<std::string> TasksOf(absl::string_view project, absl::string_view after,
+                                   size_t limit) const;
+  // Tasks without any answer and without a prelabel of `version`, at most `limit`, in rank order.
+  std::vector<std::string> WithoutPrelabel(absl::string_view project, absl::string_view version,
+                                           size_t limit) const;
+  // Waits until something changed since `seen` (a counter), or for `timeout`; returns the counter.
+  uint64_t AwaitChange(uint64_t seen, absl::Duration timeout) const;
+
+ private:
+  using Rank = std::pair<int64_t, std::string>;  // Priority and time, then id.
+
+  static Rank RankOf(const std::string& id, const LiveTask& task);
+  void Insert(const std::string& slot, const std::string& id, LiveTask task)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Erase(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Reindex(const std::string& id, const LiveTask& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetPlace(const std::string& id, LiveTask& task, const store::v1::Placement& place)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ApplyToTask(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  mutable Mutex mu_;
+  mutable CondVar changed_;
+  uint64_t changes_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::flat_hash_map<std::string, uint64_t> loaded_seq_ ABSL_GUARDED_BY(mu_);  // By slot.
+  absl::flat_hash_map<std::string, LiveTask> tasks_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<std::string, std::string> slot_of_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::set<Rank>> live_ ABSL_GUARDED_BY(mu_);     // By project: all.
+  std::map<std::string, std::set<Rank>> wanting_ ABSL_GUARDED_BY(mu_);  // By project: want an offer.
+  absl::flat_hash_map<std::string, std::set<std::string>> held_ ABSL_GUARDED_BY(mu_);  // Tasks.
+  absl::flat_hash_map<std::string, Presence> presence_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace fairlead::dispatch

@@ -1,0 +1,54 @@
+#include "scheduler/quality/score_book.h"
+
+#include <algorithm>
+
+namespace fairlead::quality {
+
+ContractorScore& ScoreBook::ScoreOf(const std::string& contractor, fairlead::v1::TaskKind kind) {
+  return scores_[contractor][static_cast<int>(kind)];
+}
+
+void ScoreBook::Apply(const store::v1::Event& event, int64_t) {
+  if (!event.has_annotated() && !event.has_completed() && !event.has_placement()) return;
+  absl::StatusOr<store::v1::ProjectRecord> project = registry_->Project(event.project());
+  if (!project.ok()) return;
+  const fairlead::v1::TaskKind kind = project->settings().answer_schema().kind();
+  MutexLock lock(&mu_);
+  if (event.has_annotated()) {
+    const store::v1::AnnotationRecord& record = event.annotated();
+    ContractorScore& score = ScoreOf(record.contractor(), kind);
+    ++score.annotations;
+    // Active seconds as the page measured them; wall time between accept and submit otherwise.
+    const int64_t wall_ms = record.accept_ms() - record.accepted_ms();
+    const int64_t active_ms = record.active_ms() > 0 ? std::min(record.active_ms(), wall_ms) : wall_ms;
+    if (active_ms > 0) AddPace(static_cast<double>(active_ms) / 1000, score);
+    AddOfferOutcome(true, static_cast<double>(record.accepted_ms() - record.offered_ms()) / 1000,
+                    event.time_ms(), score);
+  } else if (event.has_completed()) {
+    for (const store::v1::Evidence& evidence : event.completed().evidence()) {
+      AddEvidence(evidence, event.time_ms(), ScoreOf(evidence.contractor(), kind));
+    }
+  } else if (event.placement().state() == store::v1::Placement::LAPSED) {
+    const store::v1::Placement& place = event.placement();
+    AddOfferOutcome(false, static_cast<double>(place.deadline_ms() - place.offered_ms()) / 1000,
+                    event.time_ms(), ScoreOf(place.contractor(), kind));
+  }
+}
+
+ScoresByKind ScoreBook::Scores(absl::string_view contractor) const {
+  MutexLock lock(&mu_);
+  auto found = scores_.find(contractor);
+  return found == scores_.end() ? ScoresByKind() : found->second;
+}
+
+double ScoreBook::QualityMean(absl::string_view contractor, fairlead::v1::TaskKind kind) const {
+  MutexLock lock(&mu_);
+  auto found = scores_.find(contractor);
+  if (found != scores_.end()) {
+    auto score = found->second.find(static_cast<int>(kind));
+    if (score != found->second.end()) return Quality(score->second).mean;
+  }
+  return Quality(ContractorScore()).mean;
+}
+
+}  // namespace fairlead::quality

@@ -1,0 +1,44 @@
+// Every contractor's scores, folded from the events: nothing here that the record log does not hold,
+// so that a served score can be recomputed (G7).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "common/base/mutex.h"
+#include "fairlead/v1/resources.pb.h"
+#include "scheduler/quality/score.h"
+#include "scheduler/store/event_codec.h"
+#include "scheduler/store/registry_view.h"
+
+namespace fairlead::quality {
+
+// By kind of work (v1::TaskKind as int).
+using ScoresByKind = std::map<int, ContractorScore>;
+
+// Thread-safe.
+class ScoreBook final : public store::EventSink {
+ public:
+  // `registry` tells a project's kind; it is given each event before this is.
+  explicit ScoreBook(const store::RegistryView* registry) : registry_(registry) {}
+
+  void Apply(const store::v1::Event& event, int64_t position) override;
+
+  ScoresByKind Scores(absl::string_view contractor) const;
+  // Posterior mean of the quality for one kind; the prior's mean for one never seen.
+  double QualityMean(absl::string_view contractor, fairlead::v1::TaskKind kind) const;
+
+ private:
+  ContractorScore& ScoreOf(const std::string& contractor, fairlead::v1::TaskKind kind)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const store::RegistryView* const registry_;
+  mutable Mutex mu_;
+  absl::flat_hash_map<std::string, ScoresByKind> scores_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace fairlead::quality

@@ -1,0 +1,158 @@
+#include "scheduler/store/event_codec.h"
+
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "scheduler/store/task_store.h"
+
+namespace fairlead::store {
+namespace {
+
+// The fields of one entry; repeated "b" fields (task records of a submit) apart.
+struct Fields {
+  absl::flat_hash_map<std::string, std::string> values;
+  std::vector<std::string> batch;
+
+  const std::string& Text(const std::string& name) const {
+    static const std::string* empty = new std::string();
+    auto found = values.find(name);
+    return found == values.end() ? *empty : found->second;
+  }
+  int64_t Int(const std::string& name) const {
+    int64_t value = 0;
+    return absl::SimpleAtoi(Text(name), &value) ? value : 0;
+  }
+};
+
+Fields ReadFields(const redis::Reply& list) {
+  Fields fields;
+  for (size_t i = 0; i + 1 < list.elements.size(); i += 2) {
+    if (list.elements[i].text == "b") {
+      fields.batch.push_back(list.elements[i + 1].text);
+    } else {
+      fields.values[list.elements[i].text] = list.elements[i + 1].text;
+    }
+  }
+  return fields;
+}
+
+bool DecodeSubmit(const Fields& fields, v1::Event& event) {
+  v1::TasksSubmitted& body = *event.mutable_tasks_submitted();
+  body.set_request_id(fields.Text("q"));
+  body.set_body_hash(fields.Text("h"));
+  for (const std::string& record : fields.batch) {
+    if (!body.add_tasks()->ParseFromString(record)) return false;
+  }
+  return true;
+}
+
+bool DecodePlacement(const Fields& fields, v1::Event& event) {
+  v1::Placement& place = *event.mutable_placement();
+  place.set_contractor(fields.Text("c"));
+  place.set_assignment(fields.Text("a"));
+  place.set_token(fields.Text("tk"));
+  place.set_state(PlacementStateOf(fields.Text("ps")));
+  place.set_deadline_ms(fields.Int("dl"));
+  place.set_offered_ms(fields.Int("of"));
+  place.set_work_ms(fields.Int("wk"));
+  return place.state() != v1::Placement::STATE_UNSPECIFIED;
+}
+
+bool DecodeAnnotation(const Fields& fields, v1::Event& event, v1::AnnotationRecord& body) {
+  if (!body.ParseFromString(fields.Text("r"))) return false;
+  body.set_accept_ms(event.time_ms());
+  body.set_late(fields.Int("lt") != 0);
+  body.set_offered_ms(fields.Int("of"));
+  body.set_accepted_ms(fields.Int("ac"));
+  return true;
+}
+
+bool DecodeJob(const Fields& fields, v1::Event& event) {
+  v1::JobFinished& body = *event.mutable_job_finished();
+  body.set_dead(fields.Int("dead") != 0);
+  body.set_error(fields.Text("err"));
+  body.set_attempts(static_cast<int32_t>(fields.Int("attempts")));
+  body.set_crashes(static_cast<int32_t>(fields.Int("crashes")));
+  return body.mutable_job()->ParseFromString(fields.Text("rec")) &&
+         body.mutable_result()->ParseFromString(fields.Text("res"));
+}
+
+bool DecodeBody(const std::string& kind, const Fields& fields, v1::Event& event) {
+  const std::string& record = fields.Text("r");
+  if (kind == "submit") return DecodeSubmit(fields, event);
+  if (kind == "place") return DecodePlacement(fields, event);
+  if (kind == "annotate") return DecodeAnnotation(fields, event, *event.mutable_annotated());
+  if (kind == "orphan") return DecodeAnnotation(fields, event, *event.mutable_orphaned());
+  if (kind == "complete") return event.mutable_completed()->ParseFromString(record);
+  if (kind == "end") {
+    event.mutable_ended()->set_state(TaskStateOf(fields.Text("st")));
+    event.mutable_ended()->set_reason(record);
+    return true;
+  }
+  if (kind == "want") return event.set_want_changed(true), true;
+  if (kind == "prelabel") return event.mutable_prelabelled()->ParseFromString(record);
+  if (kind == "start") return event.set_promoted_due(true), true;
+  if (kind == "replay") {
+    event.set_expire_ms(fields.Int("ex"));
+    return event.set_replayed(true), true;
+  }
+  if (kind == "report") {
+    event.mutable_reported()->set_contractor(fields.Text("c"));
+    event.mutable_reported()->set_reason(record);
+    return true;
+  }
+  if (kind == "project") return event.mutable_project_put()->ParseFromString(record);
+  if (kind == "tenant") return event.mutable_tenant_put()->ParseFromString(record);
+  if (kind == "token") return event.mutable_token_put()->ParseFromString(record);
+  if (kind == "model") return event.mutable_model_put()->ParseFromString(record);
+  if (kind == "contractor") return event.mutable_contractor_put()->ParseFromString(record);
+  if (kind == "presence") {
+    event.mutable_presence()->set_contractor(fields.Text("c"));
+    event.mutable_presence()->set_credit(static_cast<int32_t>(fields.Int("cr")));
+    event.mutable_presence()->set_until_ms(fields.Int("ex"));
+    return true;
+  }
+  if (kind == "job") return DecodeJob(fields, event);
+  return false;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Event> DecodeEvent(absl::string_view slot, absl::string_view incarnation,
+                                      const redis::Reply& entry) {
+  if (entry.elements.size() != 2) return absl::DataLossError("stream entry of a wrong shape");
+  const Fields fields = ReadFields(entry.elements[1]);
+  v1::Event event;
+  event.set_slot(std::string(slot));
+  event.set_incarnation(std::string(incarnation));
+  const std::vector<std::string> id = absl::StrSplit(entry.elements[0].text, '-');
+  uint64_t seq = 0;
+  if (!absl::SimpleAtoi(id[0], &seq) || seq == 0) {
+    return absl::DataLossError(absl::StrCat("stream entry with id ", entry.elements[0].text));
+  }
+  event.set_seq(seq);
+  event.set_time_ms(fields.Int("t"));
+  event.set_key(fields.Text("id"));
+  event.set_project(fields.Text("p"));
+  event.set_version(fields.Int("v"));
+  event.set_want(static_cast<int32_t>(fields.Int("w")));
+  event.set_have(static_cast<int32_t>(fields.Int("h")));
+  event.set_open(static_cast<int32_t>(fields.Int("o")));
+  if (!DecodeBody(fields.Text("k"), fields, event)) {
+    return absl::DataLossError(
+        absl::StrCat("event ", slot, "/", seq, " of kind '", fields.Text("k"), "' cannot be read"));
+  }
+  return event;
+}
+
+bool IsVolatile(const v1::Event& event) {
+  if (event.has_placement()) return event.placement().state() != v1::Placement::LAPSED;
+  return event.has_presence() || event.has_promoted_due();
+}
+
+}  // namespace fairlead::store

@@ -1,0 +1,31 @@
+// From an entry of a slot's event stream (common/redis/lua: emit) to the Event of the record log.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/redis/connection.h"
+#include "fairlead/store/v1/records.pb.h"
+
+namespace fairlead::store {
+
+// Whoever keeps something in step with the events. Events of one slot arrive in order, those of
+// different slots at the same time from different threads.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  // `position` is the event's place in the record log; −1 for a volatile one.
+  virtual void Apply(const v1::Event& event, int64_t position) = 0;
+};
+
+// `entry` is [id, [field, value, …]] as XREAD gives it. DATA_LOSS when it is damaged or of a kind
+// this version does not know (then a newer scheduler wrote it: stop, do not drop it).
+absl::StatusOr<v1::Event> DecodeEvent(absl::string_view slot, absl::string_view incarnation,
+                                      const redis::Reply& entry);
+
+// Volatile events travel in the stream only; a rebuild does without them. A lapsed offer is no such
+// event: responsiveness is scored from it, and scores are recomputed from the log.
+bool IsVolatile(const v1::Event& event);
+
+}  // namespace fairlead::store

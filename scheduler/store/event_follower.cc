@@ -1,0 +1,191 @@
+#include "scheduler/store/event_follower.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "common/redis/keys.h"
+
+namespace fairlead::store {
+namespace {
+
+constexpr uint64_t kKeepBehind = 10'000;  // Events kept in a stream behind the log, for other readers.
+constexpr absl::Duration kBlock = absl::Milliseconds(500);
+
+}  // namespace
+
+EventFollower::EventFollower(const redis::RedisOptions& redis, RecordLog* log, Gate* gate,
+                             std::vector<EventSink*> sinks)
+    : redis_(redis), log_(log), gate_(gate), sinks_(std::move(sinks)) {}
+
+EventFollower::~EventFollower() { Stop(); }
+
+void EventFollower::Add(absl::string_view name, uint64_t cursor) {
+  auto slot = std::make_unique<Slot>();
+  slot->name = std::string(name);
+  slot->connection = std::make_unique<redis::Connection>(redis_);
+  slot->cursor = cursor;
+  slot->last_trim = cursor;
+  MutexLock lock(&mu_);
+  slots_.push_back(std::move(slot));
+}
+
+void EventFollower::Quiesce() {
+  MutexLock lock(&mu_);
+  for (auto& slot : slots_) {
+    while (slot->busy) advanced_.WaitFor(&mu_, std::chrono::milliseconds(50));
+  }
+}
+
+void EventFollower::Reset(absl::string_view name, uint64_t cursor) {
+  MutexLock lock(&mu_);
+  for (auto& slot : slots_) {
+    if (slot->name != name) continue;
+    slot->cursor = cursor;
+    ++slot->epoch;
+  }
+}
+
+void EventFollower::Run() {
+  for (auto& slot : slots_) slot->thread = std::thread([this, s = slot.get()] { Follow(s); });
+}
+
+void EventFollower::Stop() {
+  stopping_.store(true);
+  for (auto& slot : slots_) {
+    if (slot->thread.joinable()) slot->thread.join();
+  }
+}
+
+void EventFollower::Follow(Slot* slot) {
+  while (!stopping_.load()) {
+    {
+      // Busy first, then a look at the gate: whoever closed it and finds nobody busy is alone.
+      MutexLock lock(&mu_);
+      slot->busy = gate_->open();
+      if (!slot->busy) {
+        advanced_.WaitFor(&mu_, std::chrono::milliseconds(20));
+        continue;
+      }
+    }
+    absl::Status status = FollowOnce(slot);
+    {
+      MutexLock lock(&mu_);
+      slot->busy = false;
+      advanced_.NotifyAll();
+    }
+    if (status.ok()) continue;
+    FAIRLEAD_LOG(WARNING) << "event stream cannot be followed slot=" << slot->name
+                          << " error=\"" << status.message() << "\"";
+    if (!absl::IsUnavailable(status)) gate_->Close();
+    MutexLock lock(&mu_);
+    advanced_.WaitFor(&mu_, std::chrono::milliseconds(200));
+  }
+}
+
+absl::Status EventFollower::FollowOnce(Slot* slot) {
+  uint64_t cursor = 0;
+  {
+    MutexLock lock(&mu_);
+    cursor = slot->cursor;
+  }
+  absl::StatusOr<std::string> incarnation = gate_->IncarnationOf(slot->name);
+  if (!incarnation.ok()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(redis::Reply reply,
+                   slot->connection->BlockingCall(
+                       {"XREAD", "COUNT", "512", "BLOCK", absl::StrCat(absl::ToInt64Milliseconds(kBlock)),
+                        "STREAMS", redis::EventsKey(slot->name), absl::StrCat(cursor, "-0")},
+                       kBlock));
+  if (reply.is_nil() || reply.elements.empty()) return absl::OkStatus();
+  std::vector<v1::Event> events;
+  for (const redis::Reply& entry : reply.elements[0].elements[1].elements) {
+    ASSIGN_OR_RETURN(v1::Event event, DecodeEvent(slot->name, *incarnation, entry));
+    if (event.seq() != cursor + events.size() + 1) {
+      return absl::DataLossError(absl::StrCat("gap in the stream: ", cursor + events.size(),
+                                              " is followed by ", event.seq()));
+    }
+    events.push_back(std::move(event));
+  }
+  std::vector<int64_t> positions;
+  RETURN_IF_ERROR(Log(events, positions));
+  {
+    MutexLock lock(&mu_);
+    slot->cursor = cursor + events.size();
+    advanced_.NotifyAll();
+  }
+  for (size_t i = 0; i < events.size(); ++i) {
+    for (EventSink* sink : sinks_) sink->Apply(events[i], positions[i]);
+  }
+  Trim(slot, cursor + events.size());
+  return absl::OkStatus();
+}
+
+absl::Status EventFollower::Log(const std::vector<v1::Event>& events,
+                                std::vector<int64_t>& positions) {
+  bool appended = false;
+  for (const v1::Event& event : events) {
+    if (IsVolatile(event)) {
+      positions.push_back(-1);
+      continue;
+    }
+    absl::StatusOr<int64_t> position = log_->Append(event.SerializeAsString());
+    // Going on would acknowledge what is not kept.
+    if (!position.ok()) FAIRLEAD_LOG(FATAL) << "record log: " << position.status().message();
+    positions.push_back(*position);
+    appended = true;
+  }
+  if (appended) {
+    if (absl::Status synced = log_->Sync(); !synced.ok()) {
+      FAIRLEAD_LOG(FATAL) << "record log: " << synced.message();
+    }
+  }
+  return absl::OkStatus();
+}
+
+void EventFollower::Trim(Slot* slot, uint64_t cursor) {
+  if (cursor < slot->last_trim + 1000 || cursor <= kKeepBehind) return;
+  slot->last_trim = cursor;
+  absl::Status trimmed = slot->connection
+                             ->Call({"XTRIM", redis::EventsKey(slot->name), "MINID", "~",
+                                     absl::StrCat(cursor - kKeepBehind, "-0")})
+                             .status();
+  if (!trimmed.ok()) {
+    FAIRLEAD_LOG(WARNING) << "stream not trimmed slot=" << slot->name << " error=\""
+                          << trimmed.message() << "\"";
+  }
+}
+
+absl::Status EventFollower::AwaitDurable(absl::string_view name, uint64_t seq,
+                                         absl::Duration timeout) {
+  if (seq == 0) return absl::OkStatus();
+  const absl::Time deadline = absl::Now() + timeout;
+  MutexLock lock(&mu_);
+  Slot* slot = nullptr;
+  for (auto& candidate : slots_) {
+    if (candidate->name == name) slot = candidate.get();
+  }
+  if (slot == nullptr) return absl::InternalError(absl::StrCat("slot ", name, " is not followed"));
+  const uint64_t epoch = slot->epoch;
+  while (slot->cursor < seq) {
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration() || slot->epoch != epoch) {
+      return Error(absl::StatusCode::kDeadlineExceeded, "NOT_DURABLE_YET",
+                   "the change is made but not yet durable; repeat the call to be sure");
+    }
+    advanced_.WaitFor(&mu_, absl::ToChronoMilliseconds(std::min(left, absl::Milliseconds(200))));
+  }
+  return absl::OkStatus();
+}
+
+uint64_t EventFollower::DurableTotal() const {
+  MutexLock lock(&mu_);
+  uint64_t total = 0;
+  for (const auto& slot : slots_) total += slot->cursor;
+  return total;
+}
+
+}  // namespace fairlead::store

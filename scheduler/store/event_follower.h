@@ -1,0 +1,78 @@
+// Follows every slot's event stream: appends what is durable to the record log, fsyncs in groups, and
+// hands the events on (hop 3: "the Redis function decides, the log remembers, then it is acknowledged").
+//
+// One thread and one connection a slot. Events decided by a replica that died between its call and
+// its log are in the stream all the same and are appended here like any other: nothing to heal.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/base/mutex.h"
+#include "common/record_log/record_log.h"
+#include "common/redis/connection.h"
+#include "scheduler/store/event_codec.h"
+#include "scheduler/store/gate.h"
+
+namespace fairlead::store {
+
+class EventFollower {
+ public:
+  // `sinks` get every event after it is durable, in the order given. All pointers outlive this.
+  EventFollower(const redis::RedisOptions& redis, RecordLog* log, Gate* gate,
+                std::vector<EventSink*> sinks);
+  ~EventFollower();
+
+  // Begins to follow `slot` after event `cursor`. Once a slot, before Run.
+  void Add(absl::string_view slot, uint64_t cursor);
+  // Waits until no thread is between reading and logging. Call it with the gate closed: then nothing
+  // is appended to the log until the gate opens again.
+  void Quiesce();
+  // Moves a slot's cursor; only while quiescent.
+  void Reset(absl::string_view slot, uint64_t cursor);
+  void Run();   // Starts the threads.
+  void Stop();  // Joins them; idempotent.
+
+  // Returns once event `seq` of `slot` is on disk; seq 0 at once. DEADLINE_EXCEEDED when it takes
+  // longer than `timeout`: the transition took place, but may be lost with the machine.
+  absl::Status AwaitDurable(absl::string_view slot, uint64_t seq, absl::Duration timeout);
+
+  // Sum over the slots of what is durable.
+  uint64_t DurableTotal() const;
+
+ private:
+  struct Slot {
+    std::string name;
+    std::unique_ptr<redis::Connection> connection;
+    uint64_t cursor = 0;      // Guarded by mu_.
+    uint64_t epoch = 0;       // Guarded by mu_; grows with Reset, so that nobody waits for lost events.
+    bool busy = false;        // Guarded by mu_: between reading and logging.
+    uint64_t last_trim = 0;   // The slot's thread only.
+    std::thread thread;
+  };
+
+  void Follow(Slot* slot);
+  absl::Status FollowOnce(Slot* slot);
+  absl::Status Log(const std::vector<v1::Event>& events, std::vector<int64_t>& positions);
+  void Trim(Slot* slot, uint64_t cursor);
+
+  const redis::RedisOptions redis_;
+  RecordLog* const log_;
+  Gate* const gate_;
+  const std::vector<EventSink*> sinks_;
+  std::atomic<bool> stopping_{false};
+
+  mutable Mutex mu_;
+  CondVar advanced_;
+  std::vector<std::unique_ptr<Slot>> slots_;  // Constant after Run.
+};
+
+}  // namespace fairlead::store
