@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/random/uniform_int_distribution.h"
@@ -16,6 +17,8 @@ namespace {
 
 constexpr size_t kTasksPerProject = 256;  // A round looks no further into a project's queue.
 constexpr int kMaxChoices = 512;
+// A new task waits so long for its prelabel, where there is a champion to give one.
+constexpr int64_t kPrelabelGraceMs = 3'000;
 constexpr double kAccountHalfLifeMs = 600'000;
 
 absl::Duration FromProto(const google::protobuf::Duration& duration) {
@@ -43,9 +46,27 @@ double Dispatcher::Earned(const std::string& contractor, int64_t now_ms) {
   return account.micros;
 }
 
-void Dispatcher::AddTasks(int64_t, Snapshot& snapshot) {
+bool Dispatcher::AwaitsPrelabel(const std::string& project_key) const {
+  const absl::StatusOr<store::v1::ProjectRecord> project = parts_.registry->Project(project_key);
+  if (!project.ok() || !project->settings().model_loop().prelabel()) return false;
+  const auto model = parts_.registry->Model(project_key);
+  return model.has_value() && !model->champion().empty();
+}
+
+void Dispatcher::AddTasks(int64_t now_ms, Snapshot& snapshot) {
   std::map<std::string, std::vector<ReadyTask>> by_project;
+  const std::set<std::string> prelabelled = [&] {
+    std::set<std::string> keys;
+    for (const std::string& key : parts_.view->Projects()) {
+      if (AwaitsPrelabel(key)) keys.insert(key);
+    }
+    return keys;
+  }();
   parts_.view->VisitWanting(kTasksPerProject, [&](const std::string& id, const LiveTask& live) {
+    if (!live.gold && live.prelabel_version.empty() && now_ms - live.create_ms < kPrelabelGraceMs &&
+        prelabelled.count(live.project) > 0) {
+      return;
+    }
     ReadyTask task;
     task.task = id;
     task.project = live.project;

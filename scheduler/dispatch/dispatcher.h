@@ -52,6 +52,7 @@ class Dispatcher {
   };
 
   Snapshot BuildSnapshot(int64_t now_ms);
+  bool AwaitsPrelabel(const std::string& project_key) const;
   void AddTasks(int64_t now_ms, Snapshot& snapshot);
   void AddContractors(int64_t now_ms, Snapshot& snapshot);
   absl::StatusOr<int> Commit(absl::Time now, std::vector<Choice> choices);
