@@ -9,7 +9,6 @@ COPY dev ./
 RUN ./dev setup
 COPY . .
 RUN cmake --preset release -DFAIRLEAD_BUILD_TESTS=OFF \
-      -DCMAKE_INSTALL_RPATH=/opt/libtorch/lib -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON \
  && cmake --build --preset release --target fairlead-worker --target fairlead-trainer \
  && install -D -s build/release/bin/fairlead-worker /out/fairlead-worker \
  && install -D -s build/release/bin/fairlead-trainer /out/fairlead-trainer
