@@ -1,4 +1,5 @@
-// Decodes images that strangers sent. Bytes and pixels are bounded before a single pixel is decoded.
+// Decodes images that strangers sent. Bytes and pixels are bounded before a single pixel is
+// decoded.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +35,8 @@ struct GrayImage {
 // Reads format and size only. INVALID_ARGUMENT (reason IMAGE_…, see ReasonOf) when the bytes are
 // empty, no PNG or JPEG whatever the file's name, or beyond the limits; the message says which and
 // gives the numbers.
-absl::StatusOr<ImageHeader> ReadImageHeader(absl::string_view bytes, const ImageLimits& limits = {});
+absl::StatusOr<ImageHeader> ReadImageHeader(absl::string_view bytes,
+                                            const ImageLimits& limits = {});
 
 // Decodes to gray (ITU-R BT.601 luma; alpha over white). Besides the errors above: INVALID_ARGUMENT
 // with reason IMAGE_CORRUPT for a truncated or damaged file. Thread-safe. O(pixels).

@@ -3,9 +3,11 @@
 //
 // Format of a segment, little-endian: the 8 bytes "FLRLOG01", then records of
 //   u32 length | u32 CRC-32C of the payload | payload.
-// A torn tail (short or failing its CRC, in the newest segment only) is cut at open; a bad record
-// anywhere else is DATA_LOSS. Segments are `<first position, 20 digits>.log`; a position is the number
-// of bytes of records before it over all segments, so positions only grow.
+// A record is never empty, so that a tail of zeros cannot pass for records. A torn tail (short or
+// failing its CRC, in the newest segment only) is cut at open; a bad record anywhere else is
+// DATA_LOSS. A segment is on disk, name and all, before the first record of the next one is taken.
+// Segments are `<first position, 20 digits>.log`; a position is the number of bytes of records
+// before it over all segments, so positions only grow.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +22,16 @@
 namespace fairlead {
 
 struct RecordLogOptions {
-  std::string directory;                   // Created when missing (mode 0700).
-  int64_t segment_bytes = 64 << 20;        // A segment is closed when it grows past this.
-  int64_t max_record_bytes = 16 << 20;     // Larger appends are INVALID_ARGUMENT.
+  std::string directory;                // Created when missing (mode 0700).
+  int64_t segment_bytes = 64 << 20;     // A segment is closed when it grows past this.
+  int64_t max_record_bytes = 16 << 20;  // Larger or empty appends: INVALID_ARGUMENT.
 };
 
 class RecordLog {
  public:
   // Opens or creates, cutting a torn tail. FAILED_PRECONDITION when another process has it open
-  // (flock), DATA_LOSS when a closed segment is damaged: refuse to start then, lose nothing silently.
+  // (flock), DATA_LOSS when a closed segment is damaged: refuse to start then, lose nothing
+  // silently.
   static absl::StatusOr<std::unique_ptr<RecordLog>> Open(const RecordLogOptions& options);
   virtual ~RecordLog() = default;
 
@@ -36,9 +39,9 @@ class RecordLog {
   // positions is the order in the file.
   virtual absl::StatusOr<int64_t> Append(absl::string_view record) = 0;
 
-  // Returns when every record appended before the call is on disk. Concurrent calls share one fsync.
-  // After a failed write or fsync the log is broken: this and every later call is UNAVAILABLE with
-  // reason RECORD_LOG_BROKEN, and the process must not acknowledge anything more.
+  // Returns when every record appended before the call is on disk. Concurrent calls share one
+  // fsync. After a failed write or fsync the log is broken: this and every later call is
+  // UNAVAILABLE with reason RECORD_LOG_BROKEN, and the process must not acknowledge anything more.
   virtual absl::Status Sync() = 0;
 
   // Calls `visit(position, record)` for every record at or after `from`, in order, up to what was
