@@ -49,8 +49,7 @@ absl::StatusOr<NfnetConfig> ConfigOfVariant(absl::string_view variant, int image
     config.depths = {1, 1};
     config.strides = {{2, 1}, {2, 1}};
     config.final_channels = 128;
-    config.group_size = 64;
-    config.bottle_ratio = 0.5;
+    config.group_size = 32;
     return config;
   } else if (variant != "full") {
     return FieldError("variant", absl::StrCat("'", variant,
