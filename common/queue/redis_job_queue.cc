@@ -320,15 +320,14 @@ absl::StatusOr<std::vector<DeadJob>> RedisJobQueue::Dead(int offset, int limit) 
   return dead;
 }
 
-absl::Status RedisJobQueue::WaitForWork(absl::Duration timeout) {
+absl::StatusOr<bool> RedisJobQueue::WaitForWork(absl::Duration timeout) {
   // BLPOP takes 0 for "for ever".
   const absl::Duration wait = std::max(timeout, absl::Milliseconds(1));
+  const Arguments pop = {"BLPOP", redis::WakeKey(slot_),
+                         absl::StrFormat("%.3f", absl::ToDoubleSeconds(wait))};
   MutexLock lock(&waiter_mu_);
-  return waiter_
-      .BlockingCall(
-          {"BLPOP", redis::WakeKey(slot_), absl::StrFormat("%.3f", absl::ToDoubleSeconds(wait))},
-          wait)
-      .status();
+  ASSIGN_OR_RETURN(const Reply reply, waiter_.BlockingCall(pop, wait));
+  return !reply.is_nil();
 }
 
 }  // namespace fairlead::queue

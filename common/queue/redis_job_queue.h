@@ -42,9 +42,9 @@ class RedisJobQueue final : public JobQueue {
   absl::StatusOr<std::vector<SessionView>> Sessions(int limit) override;
   absl::StatusOr<std::vector<DeadJob>> Dead(int offset, int limit) override;
 
-  // Blocks until something may have become ready, at most `timeout`; OK in both cases. One thread
-  // at a time waits, on a connection of its own.
-  absl::Status WaitForWork(absl::Duration timeout);
+  // Blocks until something may have become ready (true) or `timeout` passed (false). One thread at
+  // a time waits, on a connection of its own.
+  absl::StatusOr<bool> WaitForWork(absl::Duration timeout);
 
  private:
   absl::StatusOr<std::string> Incarnation();

@@ -10,7 +10,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/base/status.h"
 #include "common/redis/functions.h"
 #include "common/redis/keys.h"
@@ -147,15 +146,13 @@ TEST_F(RedisJobQueueTest, FullServerRefusesNewJobsOnly) {
 TEST_F(RedisJobQueueTest, IdleSessionIsWokenByAnEnqueue) {
   ASSERT_TRUE(queue().Tick(MakeTick("s", 1)).ok());  // Nothing there; the session is known now.
   std::thread producer([&] { EXPECT_TRUE(*queue().Enqueue(MakeJob("j"), 0)); });
-  const absl::Time start = absl::Now();
-  EXPECT_TRUE(queue().WaitForWork(absl::Seconds(20)).ok());
-  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+  EXPECT_TRUE(*queue().WaitForWork(absl::Seconds(20)));
   producer.join();
   EXPECT_EQ(TakeOne("s").job.job(), "j");
 }
 
 TEST_F(RedisJobQueueTest, WaitEndsByItselfAndWakeTokensAreBounded) {
-  EXPECT_TRUE(queue().WaitForWork(absl::Milliseconds(20)).ok());
+  EXPECT_FALSE(*queue().WaitForWork(absl::Milliseconds(20)));
   const std::string wake = redis::WakeKey("m0");
   ASSERT_TRUE(*queue().Enqueue(MakeJob("nobody"), 0));
   EXPECT_EQ(lane_->pool().Call({"LLEN", wake})->AsInt(), 0);
