@@ -24,3 +24,13 @@ function(fairlead_binary name)
   target_link_libraries(${name} PRIVATE fairlead_options ${ARG_DEPS})
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
+
+# fairlead_precompile(NAME HEADERS…): reads headers that cost seconds a file (libtorch's, gRPC's) once a
+# target. A file that must not see them says SKIP_PRECOMPILE_HEADERS. clang reads compile commands
+# without these: `./dev check`.
+option(FAIRLEAD_PRECOMPILE "Precompile the costliest headers" ON)
+function(fairlead_precompile name)
+  if(FAIRLEAD_PRECOMPILE)
+    target_precompile_headers(${name} PRIVATE ${ARGN})
+  endif()
+endfunction()

@@ -46,13 +46,15 @@ enum class Command {
 };
 
 struct OcrTrainOptions {
-  std::string variant = "auto";  // full | half | quarter | eighth | auto (by cores and examples).
-  std::string head = "auto";     // column | flat | auto (by the labels).
+  std::string variant =
+      "auto";                 // full | half | quarter | eighth | tiny | auto (by device and data).
+  std::string head = "auto";  // column | flat | ctc | auto (by the labels).
   int image_height = 32;
   int image_width = 128;
-  int epochs = 10;
-  int batch = 32;
-  double peak_learning_rate = 3e-3;
+  // Zero: chosen from the number of examples, the variant and whether the start is warm.
+  int epochs = 0;
+  int batch = 0;
+  double peak_learning_rate = 0;
   uint64_t seed = 1;
   int threads = 1;              // Part of the result: another count gives other bits.
   std::string device = "auto";  // cpu | cuda | auto.
@@ -69,22 +71,23 @@ struct OcrTrainOptions {
 // Evaluation of a model over a set.
 struct OcrMetrics {
   int64_t count = 0;
-  double exact_match = 0;           // Share of texts equal to the truth.
-  double character_error_rate = 0;  // Edit distance over the truth's length, pooled.
+  double exact_match = 0;              // Share of texts equal to the truth.
+  double character_error_rate = 0;     // Edit distance over the truth's length, pooled.
   double negative_log_likelihood = 0;  // Of the truth, per image.
-  double calibration_error = 0;     // ECE of the confidence, 10 bins.
+  double calibration_error = 0;        // ECE of the confidence, 10 bins.
 };
 
 struct OcrTrainResult {
-  std::string model_path;    // A self-contained model file (safetensors), in the scratch directory.
+  std::string model_path;  // A self-contained model file (safetensors), in the scratch directory.
   OcrMetrics validation;
-  std::optional<OcrMetrics> test;  // When there are test examples.
+  std::optional<OcrMetrics> test;         // When there are test examples.
   std::map<std::string, double> metrics;  // The same flattened: "test.exact_match", "seconds", ….
   std::vector<TrainProgress> curve;
 };
 
 // Trains and writes `output_path`. INVALID_ARGUMENT for unusable data or options (which and why),
-// CANCELLED after kCheckpointAndStop, ABORTED after kAbort, RESOURCE_EXHAUSTED when memory runs out.
+// CANCELLED after kCheckpointAndStop, ABORTED after kAbort, RESOURCE_EXHAUSTED when memory runs
+// out.
 absl::StatusOr<OcrTrainResult> TrainOcr(absl::Span<const OcrExample> examples,
                                         const OcrTrainOptions& options,
                                         const std::string& output_path);
@@ -103,7 +106,8 @@ class OcrModel {
                                                         int threads = 1);
   virtual ~OcrModel() = default;
   // One prediction an image, in order. Images are resized to the model's input.
-  virtual absl::StatusOr<std::vector<OcrPrediction>> Predict(absl::Span<const GrayImage> images) = 0;
+  virtual absl::StatusOr<std::vector<OcrPrediction>> Predict(
+      absl::Span<const GrayImage> images) = 0;
   virtual absl::StatusOr<OcrMetrics> Evaluate(absl::Span<const OcrExample> examples) = 0;
 };
 
@@ -120,7 +124,7 @@ struct PreferencePair {
 };
 
 struct RewardTrainOptions {
-  int bits = 16;        // 2^bits hash buckets, 8–22.
+  int bits = 16;  // 2^bits hash buckets, 8–22.
   int epochs = 20;
   double l2 = 1e-4;
   uint64_t seed = 1;
@@ -150,7 +154,8 @@ class RewardModel {
   // Higher is better; only differences mean anything. Thread-safe.
   virtual double Score(absl::string_view prompt, absl::string_view response) const = 0;
   // Calibrated P(A better than B), in (0, 1).
-  virtual double PreferA(absl::string_view prompt, absl::string_view a, absl::string_view b) const = 0;
+  virtual double PreferA(absl::string_view prompt, absl::string_view a,
+                         absl::string_view b) const = 0;
   virtual RewardMetrics Evaluate(absl::Span<const PreferencePair> pairs) const = 0;
 };
 

@@ -88,29 +88,31 @@ inline std::string SchemaKey() { return SlotKey("sys", "schema"); }
 inline std::string LeaderKey() { return SlotKey("sys", "leader"); }
 
 // ---- Machine lanes --------------------------------------------------------------------------------
-// HASH of a job: rec (JobRecord), st (ready | delayed | leased | done | dead), attempts, crashes,
-// token, session, err, progress, res (JobResult), pri.
-inline std::string JobKey(absl::string_view slot, absl::string_view job) {
-  return SlotKey(slot, absl::StrCat("j:", job));
-}
-// ZSET of ready jobs of a kind by rank (priority, then time).
-inline std::string JobReadyKey(absl::string_view slot, absl::string_view kind) {
-  return SlotKey(slot, absl::StrCat("r:", kind));
-}
+// All jobs of a lane stand in the same few keys, so that every call can declare what it touches. What
+// has not ended is bounded (100,000 jobs), what has is forgotten past the latest 10,000 of each kind
+// of end. Only functions of lua/lane.lua write these; its head gives the packed formats.
+// HASHes job → JobRecord (gone once done), packed state, last error, progress text.
+inline std::string JobRecordsKey(absl::string_view slot) { return SlotKey(slot, "rec"); }
+inline std::string JobStatesKey(absl::string_view slot) { return SlotKey(slot, "st"); }
+inline std::string JobErrorsKey(absl::string_view slot) { return SlotKey(slot, "err"); }
+inline std::string JobNotesKey(absl::string_view slot) { return SlotKey(slot, "note"); }
+// ZSET "<kind>|<rank>|<job>", all scores 0: ready jobs of each kind by rank (priority, then time).
+inline std::string JobReadyKey(absl::string_view slot) { return SlotKey(slot, "ready"); }
 // ZSET of delayed jobs by due time (ms).
 inline std::string JobDelayedKey(absl::string_view slot) { return SlotKey(slot, "z"); }
-// ZSET session → lease expiry (ms); HASH session → description; HASH session's token → job.
+// ZSET session → lease expiry (ms), ≤ 4,096; HASH session → description.
 inline std::string SessionsKey(absl::string_view slot) { return SlotKey(slot, "ses"); }
 inline std::string SessionNotesKey(absl::string_view slot) { return SlotKey(slot, "sn"); }
-inline std::string SessionJobsKey(absl::string_view slot, absl::string_view session) {
-  return SlotKey(slot, absl::StrCat("i:", session));
-}
+// ZSET "<session>|<token>|<job>", all scores 0: the grants of each session, ≤ 64 a session.
+inline std::string JobHeldKey(absl::string_view slot) { return SlotKey(slot, "held"); }
+// ZSETs of dead jobs by time of death (ms), and of finished ones by their end.
+inline std::string JobDeadKey(absl::string_view slot) { return SlotKey(slot, "dead"); }
+inline std::string JobDoneKey(absl::string_view slot) { return SlotKey(slot, "done"); }
+// HASH "<kind>|<state>" → count.
+inline std::string JobCountsKey(absl::string_view slot) { return SlotKey(slot, "n"); }
 // SET of sessions asked to drain ("*" for all).
 inline std::string DrainKey(absl::string_view slot) { return SlotKey(slot, "drain"); }
 // LIST of wake-up tokens (≤ 64): idle sessions block on it instead of polling.
 inline std::string WakeKey(absl::string_view slot) { return SlotKey(slot, "wake"); }
-// ZSET of dead jobs by time of death (ms), and of finished ones.
-inline std::string JobDeadKey(absl::string_view slot) { return SlotKey(slot, "dead"); }
-inline std::string JobDoneKey(absl::string_view slot) { return SlotKey(slot, "done"); }
 
 }  // namespace fairlead::redis

@@ -12,8 +12,8 @@ namespace fairlead::api {
 namespace {
 
 void Count(absl::string_view method, absl::StatusCode code) {
-  metrics::Counter("fairlead_rpc_total", "Calls by method and code.",
-                   {{"method", std::string(method)}, {"code", absl::StatusCodeToString(code)}})
+  CounterOf("fairlead_rpc_total", "Calls by method and code.",
+            {{"method", std::string(method)}, {"code", absl::StatusCodeToString(code)}})
       .Increment();
 }
 

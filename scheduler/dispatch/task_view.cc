@@ -231,6 +231,17 @@ std::vector<HeldPlace> TaskView::PlacesOf(absl::string_view contractor) const {
   return places;
 }
 
+std::vector<Placement> TaskView::LivePlacesOf(absl::string_view task) const {
+  MutexLock lock(&mu_);
+  std::vector<Placement> live;
+  auto found = tasks_.find(task);
+  if (found == tasks_.end()) return live;
+  for (const auto& [contractor, place] : found->second.places) {
+    if (IsLive(place)) live.push_back(place);
+  }
+  return live;
+}
+
 bool TaskView::Online(absl::string_view contractor, int64_t now_ms) const {
   MutexLock lock(&mu_);
   auto found = presence_.find(contractor);
@@ -242,6 +253,15 @@ int32_t TaskView::OnlineCount(int64_t now_ms) const {
   return static_cast<int32_t>(std::count_if(presence_.begin(), presence_.end(), [&](const auto& p) {
     return p.second.until_ms >= now_ms;
   }));
+}
+
+std::vector<std::string> TaskView::Projects() const {
+  MutexLock lock(&mu_);
+  std::vector<std::string> projects;
+  for (const auto& [project, ranks] : live_) {
+    if (!ranks.empty()) projects.push_back(project);
+  }
+  return projects;
 }
 
 int64_t TaskView::OldestCreateMs(absl::string_view project) const {
@@ -284,7 +304,7 @@ std::vector<std::string> TaskView::WithoutPrelabel(absl::string_view project,
   for (const Rank& rank : found->second) {
     if (page.size() >= limit) break;
     const LiveTask& task = tasks_.at(rank.second);
-    if (task.have == 0 && !task.gold && task.prelabel_version != version) page.push_back(rank.second);
+    if (!task.gold && task.prelabel_version != version) page.push_back(rank.second);
   }
   return page;
 }

@@ -69,14 +69,18 @@ class TaskView final : public store::EventSink {
                                                           const Presence&, int32_t free)>& visit) const;
   // Live offers and assignments of a contractor, oldest first.
   std::vector<HeldPlace> PlacesOf(absl::string_view contractor) const;
+  // Live places of one task.
+  std::vector<store::v1::Placement> LivePlacesOf(absl::string_view task) const;
   bool Online(absl::string_view contractor, int64_t now_ms) const;
   int32_t OnlineCount(int64_t now_ms) const;
+  // Projects with a task that has not ended.
+  std::vector<std::string> Projects() const;
   // Creation of the oldest task of a project that has not ended; 0 when there is none.
   int64_t OldestCreateMs(absl::string_view project) const;
   // Tasks of a project in rank order after `after` (a task id; "" from the first), at most `limit`.
   std::vector<std::string> TasksOf(absl::string_view project, absl::string_view after,
                                    size_t limit) const;
-  // Tasks without any answer and without a prelabel of `version`, at most `limit`, in rank order.
+  // Tasks other than gold without a prelabel of `version`, at most `limit`, in rank order.
   std::vector<std::string> WithoutPrelabel(absl::string_view project, absl::string_view version,
                                            size_t limit) const;
   // Waits until something changed since `seen` (a counter), or for `timeout`; returns the counter.

@@ -43,7 +43,7 @@ void LogIndex::Apply(const v1::Event& event, int64_t position) {
     project.ends.push_back(position);
     if (event.has_completed()) {
       task.complete = position;
-      if (!task.gold) ++project.labels;
+      if (!task.gold) project.label_ms.push_back(event.time_ms());
     }
     ended_.NotifyAll();
   }
@@ -177,7 +177,17 @@ absl::StatusOr<std::vector<v1::AnnotationRecord>> LogIndex::Annotations(absl::st
 int64_t LogIndex::LabelCount(absl::string_view project) const {
   MutexLock lock(&mu_);
   auto found = projects_.find(project);
-  return found == projects_.end() ? 0 : found->second.labels;
+  return found == projects_.end() ? 0 : static_cast<int64_t>(found->second.label_ms.size());
+}
+
+int64_t LogIndex::OldestLabelAfter(absl::string_view project, int64_t count) const {
+  MutexLock lock(&mu_);
+  auto found = projects_.find(project);
+  if (found == projects_.end() || count < 0 ||
+      count >= static_cast<int64_t>(found->second.label_ms.size())) {
+    return INT64_MAX;
+  }
+  return found->second.label_ms[static_cast<size_t>(count)];
 }
 
 absl::Status LogIndex::VisitLabelled(

@@ -27,6 +27,8 @@ class LogIndex final : public EventSink {
 
   void Apply(const v1::Event& event, int64_t position) override;
 
+  // The position that the log's next record will have.
+  int64_t LogEnd() const { return log_->End(); }
   // Sequence of the last event of a slot that the log holds; 0 for none.
   uint64_t LastSeq(absl::string_view slot) const;
   // Of the last annotation of a slot that the log holds: what pay is folded up to.
@@ -50,6 +52,8 @@ class LogIndex final : public EventSink {
                                                                 size_t skip, size_t limit) const;
   // Labels of a project so far, gold apart.
   int64_t LabelCount(absl::string_view project) const;
+  // When label number `count` (from 0, gold apart) of a project came, Unix ms; INT64_MAX without one.
+  int64_t OldestLabelAfter(absl::string_view project, int64_t count) const;
   // Every submission of a project with its label, in order of submission.
   absl::Status VisitLabelled(absl::string_view project,
                              const std::function<void(const v1::TaskRecord&, const v1::LabelRecord&)>&
@@ -59,7 +63,7 @@ class LogIndex final : public EventSink {
   struct Project {
     std::vector<int64_t> submits;  // Positions of TasksSubmitted, in order.
     std::vector<int64_t> ends;
-    int64_t labels = 0;
+    std::vector<int64_t> label_ms;  // When each label came, gold apart.
   };
   struct Task {
     int64_t submit = -1;

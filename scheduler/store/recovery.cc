@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/base/ids.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
@@ -27,6 +28,15 @@ std::string NextIncarnation(absl::string_view old) {
   int64_t counter = 0;
   if (!absl::SimpleAtoi(parts[0], &counter)) counter = 0;
   return absl::StrCat(counter + 1, "-", RandomHex(8));
+}
+
+// The server's run_id: another one means that it was restarted.
+absl::StatusOr<std::string> RunIdOf(redis::ConnectionPool& pool) {
+  ASSIGN_OR_RETURN(redis::Reply info, pool.Call({"INFO", "server"}));
+  for (absl::string_view line : absl::StrSplit(info.text, absl::ByAnyChar("\r\n"))) {
+    if (absl::ConsumePrefix(&line, "run_id:")) return std::string(line);
+  }
+  return absl::InternalError("INFO server has no run_id");
 }
 
 }  // namespace
@@ -102,9 +112,17 @@ absl::Status Recovery::Recover() {
 }
 
 absl::Status Recovery::OpenSlots() {
+  ASSIGN_OR_RETURN(const std::string run_id, RunIdOf(*parts_.pool));
+  ASSIGN_OR_RETURN(redis::Reply known, parts_.pool->Call({"HGET", redis::SchemaKey(), "run_id"}));
+  const bool same_server = !run_id.empty() && known.AsText() == run_id;
   absl::flat_hash_map<std::string, std::string> incarnations;
   for (const std::string& slot : topology_.AllSlots()) {
     ASSIGN_OR_RETURN(redis::Reply old, parts_.pool->Call({"GET", redis::IncarnationKey(slot)}));
+    if (slot[0] == 'm' && same_server && !old.is_nil()) {
+      // Nobody leads a lane: as long as Redis has lost nothing, running jobs keep their leases.
+      incarnations[slot] = old.AsText();
+      continue;
+    }
     const std::string next = NextIncarnation(old.AsText());
     ASSIGN_OR_RETURN(redis::Reply opened,
                      redis::CallFunction(*parts_.pool, "fl_registry_open", {redis::IncarnationKey(slot)},
@@ -120,6 +138,7 @@ absl::Status Recovery::OpenSlots() {
   for (const std::string& slot : topology_.HomeSlots()) {
     RETURN_IF_ERROR(parts_.view->LoadHome(*parts_.pool, slot));
   }
+  RETURN_IF_ERROR(parts_.pool->Call({"HSET", redis::SchemaKey(), "run_id", run_id}).status());
   parts_.gate->Open(std::move(incarnations));
   FAIRLEAD_LOG(INFO) << "gate opened replica=" << replica_;
   return absl::OkStatus();

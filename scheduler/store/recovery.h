@@ -1,6 +1,7 @@
 // Opens the gate: at start, and whenever Redis may have lost something. Compares what each slot holds
 // with the record log, rebuilds what is poorer, puts the slots under a new incarnation (so that no
-// older leader, token or lease is valid any more), and reloads the snapshot.
+// older leader, token or lease is valid any more), and reloads the snapshot. A machine lane, which
+// nobody leads, gets a new incarnation only when Redis was restarted.
 #pragma once
 
 #include <string>

@@ -38,8 +38,8 @@ TEST(CrowdTest, LearnedWeightsAreAtLeastAsGoodAsMajorityOnRte) {
   for (const auto& row : ReadCsv(root + "/data/crowd/snow_rte/truth.csv")) truth[row[0]] = row[1];
   v1::AnswerSchema schema;
   schema.set_kind(v1::TASK_KIND_CLASS);
-  schema.add_classes("0");
-  schema.add_classes("1");
+  schema.add_classes(std::string("0"));
+  schema.add_classes(std::string("1"));
   std::map<std::string, std::vector<Vote>> tasks;
   for (const auto& row : labels) {
     std::vector<Vote>& votes = tasks[row[0]];

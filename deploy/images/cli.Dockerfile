@@ -1,0 +1,18 @@
+# fairlead, the command line: submit, results, status, explain. No libtorch, so no local training.
+FROM debian:12 AS build
+WORKDIR /src
+COPY dev ./
+RUN ./dev setup
+COPY . .
+RUN cmake --preset notorch -DFAIRLEAD_BUILD_TESTS=OFF \
+ && cmake --build --preset notorch --target fairlead \
+ && install -D -s build/notorch/bin/fairlead /out/fairlead
+
+FROM debian:12-slim
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates fonts-dejavu-core libgrpc++1.51 libprotobuf32 \
+      libhiredis0.14 libssl3 libprometheus-cpp-pull1.0 libarchive13 libpng16-16 libjpeg62-turbo libfreetype6 \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=build /out/fairlead /usr/bin/fairlead
+USER 65532:65532
+ENTRYPOINT ["/usr/bin/fairlead"]

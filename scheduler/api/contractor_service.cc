@@ -1,0 +1,134 @@
+#include "scheduler/api/contractor_service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "scheduler/api/call.h"
+#include "scheduler/api/convert.h"
+#include "scheduler/api/validate.h"
+#include "scheduler/api/work_stream.h"
+
+namespace fairlead::api {
+namespace {
+
+constexpr char kService[] = "/fairlead.v1.ContractorService/";
+
+}  // namespace
+
+absl::Status ContractorServiceImpl::EnrolContractor(const Principal& principal,
+                                                    const v1::EnrolRequest& request,
+                                                    v1::Contractor& response) {
+  RETURN_IF_ERROR(ValidateContractor(request.contractor()));
+  const auto known = parts_.registry->Contractor(principal.contractor);
+  store::v1::ContractorRecord record;
+  record.set_contractor(principal.contractor);
+  record.set_display_name(request.contractor().display_name());
+  *record.mutable_skills() = request.contractor().skills();
+  *record.mutable_languages() = request.contractor().languages();
+  record.set_min_pay_micros(request.contractor().min_pay_micros());
+  *record.mutable_opt_outs() = request.contractor().opt_outs();
+  record.set_create_ms(known.has_value() ? known->create_ms()
+                                         : absl::ToUnixMillis(parts_.clock->Now()));
+  ASSIGN_OR_RETURN(uint64_t seq, parts_.homes->PutContractor(record));
+  RETURN_IF_ERROR(parts_.follower->AwaitDurable(
+      parts_.tasks->topology().HomeOf(principal.contractor), seq, kDurableTimeout));
+  response = ToContractor(record);
+  return absl::OkStatus();
+}
+
+grpc::Status ContractorServiceImpl::Enrol(grpc::ServerContext* context,
+                                          const v1::EnrolRequest* request, v1::Contractor* response) {
+  return Serve(parts_, *context, absl::StrCat(kService, "Enrol"), [&](const Principal& principal) {
+    return EnrolContractor(principal, *request, *response);
+  });
+}
+
+grpc::Status ContractorServiceImpl::SetAvailability(grpc::ServerContext* context,
+                                                    const v1::SetAvailabilityRequest* request,
+                                                    v1::SetAvailabilityResponse*) {
+  return Serve(parts_, *context, absl::StrCat(kService, "SetAvailability"),
+               [&](const Principal& principal) -> absl::Status {
+                 if (request->credit() < 0 || request->credit() > 8) {
+                   return FieldError("credit", "must be 0 to 8");
+                 }
+                 int64_t lifetime_ms = ToMillis(request->lifetime());
+                 if (lifetime_ms == 0) lifetime_ms = 60'000;
+                 if (lifetime_ms < 1000 || lifetime_ms > 3'600'000) {
+                   return FieldError("lifetime", "must be 1 s to 1 h");
+                 }
+                 return parts_.homes->SetPresence(principal.contractor, request->credit(),
+                                                  absl::Milliseconds(lifetime_ms));
+               });
+}
+
+grpc::ServerBidiReactor<v1::WorkRequest, v1::WorkResponse>* ContractorServiceImpl::Work(
+    grpc::CallbackServerContext* context) {
+  return NewWorkStream(parts_, actions_, *hub_, *executor_, context);
+}
+
+grpc::Status ContractorServiceImpl::PollOffers(grpc::ServerContext* context,
+                                               const v1::PollOffersRequest* request,
+                                               v1::PollOffersResponse* response) {
+  return Serve(parts_, *context, absl::StrCat(kService, "PollOffers"),
+               [&](const Principal& principal) -> absl::Status {
+                 const int64_t wait_ms = ToMillis(request->wait());
+                 if (wait_ms < 0 || wait_ms > 30'000) return FieldError("wait", "must be 0 to 30 s");
+                 const absl::Time until = absl::Now() + absl::Milliseconds(wait_ms);
+                 while (true) {
+                   for (v1::Offer& offer : actions_.Offers(principal)) {
+                     *response->add_offers() = std::move(offer);
+                   }
+                   const absl::Duration left = until - absl::Now();
+                   if (response->offers_size() > 0 || left <= absl::ZeroDuration() ||
+                       context->IsCancelled()) {
+                     return absl::OkStatus();
+                   }
+                   hub_->AwaitOffer(std::min(left, absl::Milliseconds(200)));
+                 }
+               });
+}
+
+grpc::Status ContractorServiceImpl::AcceptOffer(grpc::ServerContext* context,
+                                                const v1::AcceptOfferRequest* request,
+                                                v1::Assignment* response) {
+  return Serve(parts_, *context, absl::StrCat(kService, "AcceptOffer"),
+               [&](const Principal& principal) -> absl::Status {
+                 ASSIGN_OR_RETURN(*response, actions_.Accept(principal, *request));
+                 return absl::OkStatus();
+               });
+}
+
+grpc::Status ContractorServiceImpl::DeclineOffer(grpc::ServerContext* context,
+                                                 const v1::DeclineOfferRequest* request,
+                                                 v1::DeclineOfferResponse*) {
+  return Serve(parts_, *context, absl::StrCat(kService, "DeclineOffer"),
+               [&](const Principal& principal) { return actions_.Decline(principal, *request); });
+}
+
+grpc::Status ContractorServiceImpl::SubmitAnnotation(grpc::ServerContext* context,
+                                                     const v1::SubmitAnnotationRequest* request,
+                                                     v1::Receipt* response) {
+  return Serve(parts_, *context, absl::StrCat(kService, "SubmitAnnotation"),
+               [&](const Principal& principal) -> absl::Status {
+                 ASSIGN_OR_RETURN(*response, actions_.Submit(principal, *request));
+                 return absl::OkStatus();
+               });
+}
+
+grpc::Status ContractorServiceImpl::ReturnAssignment(grpc::ServerContext* context,
+                                                     const v1::ReturnAssignmentRequest* request,
+                                                     v1::ReturnAssignmentResponse*) {
+  return Serve(parts_, *context, absl::StrCat(kService, "ReturnAssignment"),
+               [&](const Principal& principal) { return actions_.Return(principal, *request); });
+}
+
+grpc::Status ContractorServiceImpl::ReportTask(grpc::ServerContext* context,
+                                               const v1::ReportTaskRequest* request,
+                                               v1::ReportTaskResponse*) {
+  return Serve(parts_, *context, absl::StrCat(kService, "ReportTask"),
+               [&](const Principal& principal) { return actions_.Report(principal, *request); });
+}
+
+}  // namespace fairlead::api

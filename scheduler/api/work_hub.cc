@@ -1,0 +1,108 @@
+#include "scheduler/api/work_hub.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/log.h"
+#include "scheduler/api/convert.h"
+#include "scheduler/api/names.h"
+
+namespace fairlead::api {
+
+void WorkSubscription::Deliver(v1::WorkResponse response) {
+  MutexLock lock(&mu_);
+  if (send_) send_(std::move(response));
+}
+
+void WorkSubscription::Close() {
+  MutexLock lock(&mu_);
+  send_ = nullptr;
+}
+
+void WorkSubscription::set_credit(int32_t credit) {
+  MutexLock lock(&mu_);
+  credit_ = credit;
+}
+
+int32_t WorkSubscription::credit() const {
+  MutexLock lock(&mu_);
+  return credit_;
+}
+
+void WorkHub::Deliver(const std::string& contractor, const v1::WorkResponse& response) {
+  std::vector<std::shared_ptr<WorkSubscription>> streams;
+  {
+    MutexLock lock(&mu_);
+    auto found = open_.find(contractor);
+    if (found != open_.end()) streams = found->second;
+    offered_.NotifyAll();
+  }
+  for (const auto& stream : streams) stream->Deliver(response);
+}
+
+void WorkHub::Apply(const store::v1::Event& event, int64_t) {
+  v1::WorkResponse response;
+  if (event.has_placement()) {
+    const store::v1::Placement& place = event.placement();
+    if (place.state() == store::v1::Placement::OFFERED) {
+      absl::StatusOr<store::v1::ProjectRecord> project = registry_->Project(event.project());
+      if (!project.ok()) return;
+      *response.mutable_offer() = ToOffer(*project, event.key(), place);
+      Deliver(place.contractor(), response);
+    } else if (place.state() == store::v1::Placement::LAPSED ||
+               place.state() == store::v1::Placement::OVERDUE) {
+      response.set_withdrawn(AssignmentNameOf(event.project(), event.key(), place.assignment()));
+      Deliver(place.contractor(), response);
+    }
+  } else if (event.has_completed() || event.has_ended()) {
+    for (const store::v1::Placement& place : view_->LivePlacesOf(event.key())) {
+      response.set_withdrawn(AssignmentNameOf(event.project(), event.key(), place.assignment()));
+      Deliver(place.contractor(), response);
+    }
+  }
+}
+
+std::shared_ptr<WorkSubscription> WorkHub::Subscribe(const std::string& contractor,
+                                                     WorkSubscription::Send send) {
+  auto subscription = std::make_shared<WorkSubscription>(contractor, std::move(send));
+  MutexLock lock(&mu_);
+  open_[contractor].push_back(subscription);
+  return subscription;
+}
+
+void WorkHub::Unsubscribe(const std::shared_ptr<WorkSubscription>& subscription) {
+  subscription->Close();
+  bool last = false;
+  {
+    MutexLock lock(&mu_);
+    auto& streams = open_[subscription->contractor()];
+    streams.erase(std::remove(streams.begin(), streams.end(), subscription), streams.end());
+    last = streams.empty();
+    if (last) open_.erase(subscription->contractor());
+  }
+  // Presence would end by itself; saying so keeps offers from lapsing with nobody there.
+  if (last) homes_->SetPresence(subscription->contractor(), 0, kPresenceLifetime).IgnoreError();
+}
+
+void WorkHub::RunOnce() {
+  std::vector<std::shared_ptr<WorkSubscription>> streams;
+  {
+    MutexLock lock(&mu_);
+    for (const auto& [contractor, open] : open_) streams.insert(streams.end(), open.begin(), open.end());
+  }
+  for (const auto& stream : streams) {
+    if (stream->credit() == 0) continue;
+    absl::Status status = homes_->SetPresence(stream->contractor(), stream->credit(), kPresenceLifetime);
+    if (!status.ok()) {
+      FAIRLEAD_LOG(WARNING) << "presence not renewed: " << status.message();
+      return;
+    }
+  }
+}
+
+void WorkHub::AwaitOffer(absl::Duration timeout) {
+  MutexLock lock(&mu_);
+  offered_.WaitFor(&mu_, absl::ToChronoMilliseconds(timeout));
+}
+
+}  // namespace fairlead::api

@@ -1,0 +1,41 @@
+// LOOP: turns answers into labels (hops 9 and 10). For every dirty task: aggregate (pure), then
+// complete it, ask for one more answer, or send it to the dead letters, by compare-and-set. What a
+// crash leaves undone is in the shard's dirty set and is taken up by the next round.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "scheduler/quality/score_book.h"
+#include "scheduler/store/registry_view.h"
+#include "scheduler/store/task_store.h"
+
+namespace fairlead::collect {
+
+// Thread-compatible: one thread calls RunOnce.
+class Collector {
+ public:
+  Collector(store::TaskStore* tasks, const store::RegistryView* registry,
+            const quality::ScoreBook* scores)
+      : tasks_(tasks), registry_(registry), scores_(scores) {}
+
+  // Decides up to `limit` dirty tasks of every shard, oldest first; returns how many.
+  absl::StatusOr<int> RunOnce(int limit);
+
+ private:
+  absl::Status Decide(const store::TaskRef& ref);
+  absl::Status Conclude(const store::TaskRef& ref, const store::v1::ProjectRecord& project,
+                        const store::TaskState& task);
+
+  store::TaskStore* const tasks_;
+  const store::RegistryView* const registry_;
+  const quality::ScoreBook* const scores_;
+};
+
+// The label of a task's answers as they stand, with the evidence they give about their authors.
+// Pure but for the scores it reads; also what a preview of a label shows.
+store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project, const store::TaskState& task,
+                               const quality::ScoreBook& scores);
+
+}  // namespace fairlead::collect

@@ -1,0 +1,43 @@
+// LOOP: folds pay entries from the task shards into the contractors' homes, exactly once: the home's
+// cursor moves with the addition in one function call, so a crash or a second folder changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/base/mutex.h"
+#include "scheduler/store/event_codec.h"
+#include "scheduler/store/home_store.h"
+#include "scheduler/store/slots.h"
+
+namespace fairlead::collect {
+
+class PayFolder final : public store::EventSink {
+ public:
+  PayFolder(store::HomeStore* homes, store::Topology topology) : homes_(homes), topology_(topology) {}
+
+  // Takes note of accepted annotations. Thread-safe.
+  void Apply(const store::v1::Event& event, int64_t position) override;
+
+  // Folds what has been noted; returns how many entries. One thread.
+  absl::StatusOr<int> RunOnce();
+
+ private:
+  struct Entry {
+    uint64_t seq = 0;
+    std::string contractor;
+    int64_t micros = 0;
+  };
+  absl::Status FoldHome(const std::string& home, const std::string& slot,
+                        const std::deque<Entry>& entries);
+
+  store::HomeStore* const homes_;
+  const store::Topology topology_;
+  Mutex mu_;
+  std::map<std::string, std::deque<Entry>> noted_ ABSL_GUARDED_BY(mu_);  // By task slot.
+};
+
+}  // namespace fairlead::collect

@@ -1,0 +1,70 @@
+// LOOP: makes the offers (hops 4 to 6). Snapshot → match (pure) → explanations into the record log →
+// commit of what is still valid. Only the leader of the pool runs it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/random/random.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/record_log/record_log.h"
+#include "scheduler/dispatch/matching.h"
+#include "scheduler/dispatch/policy.h"
+#include "scheduler/dispatch/task_view.h"
+#include "scheduler/quality/score_book.h"
+#include "scheduler/store/log_index.h"
+#include "scheduler/store/registry_view.h"
+#include "scheduler/store/task_store.h"
+
+namespace fairlead::dispatch {
+
+struct DispatcherParts {
+  store::TaskStore* tasks;
+  const TaskView* view;
+  const store::RegistryView* registry;
+  const quality::ScoreBook* scores;
+  RecordLog* log;
+  store::LogIndex* index;
+};
+
+// Thread-compatible: one thread calls RunOnce.
+class Dispatcher {
+ public:
+  Dispatcher(const DispatcherParts& parts, Policy policy);
+
+  // One round; returns how many offers were committed. UNAVAILABLE while Redis is away.
+  absl::StatusOr<int> RunOnce(absl::Time now);
+
+ private:
+  // A project's place in start-time fair queueing (Goyal, Vin & Cheng 1996): its virtual pass grows
+  // by 1/weight with every offer, the smallest pass goes first.
+  struct Share {
+    double pass = 0;
+  };
+  // What a contractor was offered lately, decaying: the fair-share term's account.
+  struct Account {
+    double micros = 0;
+    int64_t as_of_ms = 0;
+  };
+
+  Snapshot BuildSnapshot(int64_t now_ms);
+  bool AwaitsPrelabel(const std::string& project_key) const;
+  void AddTasks(int64_t now_ms, Snapshot& snapshot);
+  void AddContractors(int64_t now_ms, Snapshot& snapshot);
+  absl::StatusOr<int> Commit(absl::Time now, std::vector<Choice> choices);
+  double Earned(const std::string& contractor, int64_t now_ms);
+
+  const DispatcherParts parts_;
+  const Policy policy_;
+  absl::BitGen gen_;
+  double virtual_time_ = 0;
+  std::map<std::string, Share> shares_;  // By project.
+  absl::flat_hash_map<std::string, Account> accounts_;
+  absl::flat_hash_map<std::string, std::string> project_of_;  // Of the tasks of the last snapshot.
+};
+
+}  // namespace fairlead::dispatch

@@ -1,0 +1,86 @@
+#include "scheduler/learn/manifests.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/status.h"
+#include "scheduler/learn/dataset_split.h"
+
+namespace fairlead::learn {
+namespace {
+
+using store::v1::DatasetManifest;
+
+DatasetManifest::Split ToProto(Split split) {
+  switch (split) {
+    case Split::kTrain: return DatasetManifest::TRAIN;
+    case Split::kValidation: return DatasetManifest::VALIDATION;
+    case Split::kTest: return DatasetManifest::TEST;
+  }
+  return DatasetManifest::SPLIT_UNSPECIFIED;
+}
+
+}  // namespace
+
+absl::StatusOr<DatasetManifest> BuildDataset(const store::v1::ProjectRecord& project,
+                                             const store::LogIndex& index) {
+  DatasetManifest manifest;
+  manifest.set_model(project.project());
+  *manifest.mutable_schema() = project.settings().answer_schema();
+  struct Labelled {
+    store::v1::TaskRecord task;
+    store::v1::LabelRecord label;
+  };
+  std::vector<Labelled> labelled;
+  RETURN_IF_ERROR(index.VisitLabelled(
+      project.project(), [&](const store::v1::TaskRecord& task, const store::v1::LabelRecord& label) {
+        labelled.push_back({task, label});
+      }));
+  std::sort(labelled.begin(), labelled.end(), [](const Labelled& a, const Labelled& b) {
+    return a.task.task() < b.task.task();
+  });
+  std::vector<SplitItem> items;
+  items.reserve(labelled.size());
+  for (const Labelled& l : labelled) items.push_back({l.task.group(), l.task.task(), l.task.has_gold()});
+  const std::vector<Split> splits = AssignSplits(items);
+  for (size_t i = 0; i < labelled.size(); ++i) {
+    DatasetManifest::Item& item = *manifest.add_items();
+    item.set_id(labelled[i].task.task());
+    *item.mutable_payload() = std::move(*labelled[i].task.mutable_payload());
+    *item.mutable_answer() = std::move(*labelled[i].label.mutable_answer());
+    item.set_weight(labelled[i].label.confidence());
+    item.set_split(ToProto(splits[i]));
+  }
+  return manifest;
+}
+
+absl::StatusOr<store::v1::PrelabelManifest> BuildPrelabelManifest(
+    const std::string& project, const std::string& version, const std::vector<std::string>& tasks,
+    const store::TaskStore& store) {
+  store::v1::PrelabelManifest manifest;
+  manifest.set_model_version(version);
+  for (const std::string& task : tasks) {
+    absl::StatusOr<store::TaskState> state = store.Load({project, task});
+    if (absl::IsNotFound(state.status())) continue;
+    RETURN_IF_ERROR(state.status());
+    store::v1::PrelabelManifest::Item& item = *manifest.add_items();
+    item.set_task(task);
+    *item.mutable_payload() = std::move(*state->record.mutable_payload());
+  }
+  return manifest;
+}
+
+std::string DeterministicBytes(const google::protobuf::Message& message) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  message.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return bytes;
+}
+
+}  // namespace fairlead::learn

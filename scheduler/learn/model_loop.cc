@@ -1,0 +1,220 @@
+#include "scheduler/learn/model_loop.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/base/hash.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "scheduler/learn/manifests.h"
+#include "scheduler/learn/registry_steps.h"
+
+namespace fairlead::learn {
+namespace {
+
+constexpr size_t kPrelabelBatch = 128;
+constexpr size_t kPrelabelsInFlight = 1024;
+constexpr absl::Duration kEnqueueCheck = absl::Seconds(5);
+constexpr absl::Duration kAskAgain = absl::Minutes(5);
+// Prelabels are seconds of work that save people's; training runs behind them.
+constexpr int kTrainPriority = 5;
+constexpr int kPrelabelPriority = 1;
+
+std::string TenantOf(absl::string_view key) {
+  return std::string(key.substr(0, key.find('/')));
+}
+
+std::string VersionNameOf(const std::string& key, int number) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(key, absl::MaxSplits('/', 1));
+  return absl::StrCat("tenants/", parts.first, "/models/", parts.second, "/versions/", number);
+}
+
+}  // namespace
+
+std::string ModelKindOf(fairlead::v1::TaskKind kind) {
+  if (kind == fairlead::v1::TASK_KIND_IMAGE_TEXT) return "ocr";
+  if (kind == fairlead::v1::TASK_KIND_PAIR) return "reward";
+  return "";
+}
+
+void ModelLoop::Apply(const store::v1::Event& event, int64_t) {
+  if (!event.has_job_finished()) return;
+  MutexLock lock(&mu_);
+  finished_.push_back(event.job_finished());
+}
+
+absl::StatusOr<int> ModelLoop::ApplyFinished(absl::Time now) {
+  int applied = 0;
+  while (true) {
+    store::v1::JobFinished finished;
+    {
+      MutexLock lock(&mu_);
+      if (finished_.empty()) return applied;
+      finished = finished_.front();
+    }
+    const bool training = absl::StartsWith(finished.job().kind(), "train-");
+    RETURN_IF_ERROR(training ? ApplyTraining(finished, now) : ApplyPrelabels(finished));
+    ++applied;
+    MutexLock lock(&mu_);
+    finished_.pop_front();
+  }
+}
+
+absl::Status ModelLoop::ApplyTraining(const store::v1::JobFinished& finished, absl::Time now) {
+  std::optional<store::v1::ModelRecord> model = parts_.registry->Model(finished.job().model());
+  if (!model.has_value()) return absl::OkStatus();
+  for (const store::v1::ModelVersionRecord& version : model->versions()) {
+    if (version.job() == finished.job().job()) return absl::OkStatus();  // Applied before.
+  }
+  if (finished.dead()) {
+    if (model->pending().job() != finished.job().job()) return absl::OkStatus();
+    FAIRLEAD_LOG(WARNING) << "training job died job=" << finished.job().job() << " error=\""
+                          << finished.error() << "\"";
+    model->clear_pending();
+  } else {
+    const bool promoted = Register(finished, absl::ToUnixMillis(now), *model);
+    FAIRLEAD_LOG(INFO) << "model registered version=" << finished.job().version()
+                       << " promoted=" << promoted << " gate=\""
+                       << model->versions(model->versions_size() - 1).gate_decision() << "\"";
+  }
+  absl::Status put = parts_.registry_store->PutModel(*std::move(model)).status();
+  // The view lags behind a write just made: the next round reads the newer record.
+  return ReasonOf(put) == "REVISION_CHANGED" ? absl::UnavailableError(put.message()) : put;
+}
+
+absl::Status ModelLoop::ApplyPrelabels(const store::v1::JobFinished& finished) {
+  if (finished.dead()) {
+    FAIRLEAD_LOG(WARNING) << "prelabel job died job=" << finished.job().job() << " error=\""
+                          << finished.error() << "\"";
+    return absl::OkStatus();
+  }
+  const std::optional<store::v1::ModelRecord> model = parts_.registry->Model(finished.job().model());
+  if (!model.has_value() || model->champion() != finished.job().version()) return absl::OkStatus();
+  const std::vector<std::string> waiting =
+      parts_.view->WithoutPrelabel(model->project(), model->champion(), 1 << 20);
+  const absl::flat_hash_set<std::string> wanted(waiting.begin(), waiting.end());
+  for (const store::v1::PrelabelRecord& record : finished.result().prelabels()) {
+    if (!wanted.contains(record.task())) continue;
+    absl::Status put = parts_.tasks->Prelabel({model->project(), record.task()}, record);
+    if (!put.ok() && !absl::IsNotFound(put)) return put;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ModelLoop::StartTraining(const store::v1::ProjectRecord& project,
+                                      store::v1::ModelRecord model, int64_t labels) {
+  const std::string tenant = TenantOf(project.project());
+  ASSIGN_OR_RETURN(store::v1::DatasetManifest manifest, BuildDataset(project, *parts_.index));
+  ASSIGN_OR_RETURN(std::string blob, parts_.blobs->Put(tenant, DeterministicBytes(manifest)));
+  store::v1::JobRecord& job = *model.mutable_pending();
+  job.Clear();
+  job.set_kind(absl::StrCat("train-", ModelKindOf(project.settings().answer_schema().kind())));
+  job.set_tenant(tenant);
+  job.set_model(project.project());
+  job.set_manifest_blob(blob);
+  if (const auto* champion = FindVersion(model, model.champion())) job.set_champion_blob(champion->blob());
+  job.set_version(VersionNameOf(project.project(), model.versions_size() + 1));
+  job.set_job(absl::StrCat(job.kind(), "-", Sha256Hex(DeterministicBytes(job)).substr(0, 24)));
+  model.set_trained_labels(labels);
+  // The record first: a job that nobody remembers would train for nothing.
+  const store::v1::JobRecord enqueued = job;
+  RETURN_IF_ERROR(parts_.registry_store->PutModel(std::move(model)).status());
+  FAIRLEAD_LOG(INFO) << "training job made job=" << enqueued.job() << " items=" << manifest.items_size();
+  return parts_.jobs->Enqueue(enqueued, kTrainPriority).status();
+}
+
+absl::StatusOr<int> ModelLoop::EnsureTraining(const store::v1::ProjectRecord& project,
+                                              absl::Time now) {
+  const fairlead::v1::ModelLoop& loop = project.settings().model_loop();
+  if (!loop.train() || ModelKindOf(project.settings().answer_schema().kind()).empty()) return 0;
+  store::v1::ModelRecord model;
+  if (std::optional<store::v1::ModelRecord> known = parts_.registry->Model(project.project())) {
+    model = *std::move(known);
+  } else {
+    model.set_model(project.project());
+    model.set_project(project.project());
+    model.set_kind(project.settings().answer_schema().kind());
+  }
+  if (!model.pending().job().empty()) {
+    // Whatever the lane forgot is enqueued again; what it has is left alone.
+    if (now - last_enqueue_check_ < kEnqueueCheck) return 0;
+    ASSIGN_OR_RETURN(bool fresh, parts_.jobs->Enqueue(model.pending(), kTrainPriority));
+    return fresh ? 1 : 0;
+  }
+  const int64_t labels = parts_.index->LabelCount(project.project());
+  const int64_t fresh = labels - model.trained_labels();
+  if (fresh <= 0) return 0;
+  const int64_t age_ms = absl::ToUnixMillis(now) - parts_.index->OldestLabelAfter(
+                                                       project.project(), model.trained_labels());
+  const int64_t patience_ms = loop.train_after().seconds() * 1000 + loop.train_after().nanos() / 1'000'000;
+  if (fresh < loop.train_after_labels() && age_ms < patience_ms) return 0;
+  RETURN_IF_ERROR(StartTraining(project, std::move(model), labels));
+  return 1;
+}
+
+absl::Status ModelLoop::EnqueuePrelabels(const store::v1::ModelRecord& model, absl::Time now,
+                                         const std::vector<std::string>& batch) {
+  const auto* champion = FindVersion(model, model.champion());
+  FAIRLEAD_CHECK(champion != nullptr) << "champion without a version " << model.champion();
+  ASSIGN_OR_RETURN(store::v1::PrelabelManifest manifest,
+                   BuildPrelabelManifest(model.project(), champion->version(), batch, *parts_.tasks));
+  store::v1::JobRecord job;
+  job.set_kind(absl::StrCat("prelabel-", ModelKindOf(model.kind())));
+  job.set_tenant(TenantOf(model.project()));
+  job.set_model(model.model());
+  ASSIGN_OR_RETURN(*job.mutable_manifest_blob(),
+                   parts_.blobs->Put(job.tenant(), DeterministicBytes(manifest)));
+  job.set_champion_blob(champion->blob());
+  job.set_version(champion->version());
+  job.set_job(absl::StrCat(job.kind(), "-", Sha256Hex(DeterministicBytes(job)).substr(0, 24)));
+  RETURN_IF_ERROR(parts_.jobs->Enqueue(job, kPrelabelPriority).status());
+  for (const std::string& task : batch) asked_[task] = {champion->version(), now};
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> ModelLoop::EnsurePrelabels(const store::v1::ProjectRecord& project,
+                                               absl::Time now) {
+  if (!project.settings().model_loop().prelabel()) return 0;
+  const std::optional<store::v1::ModelRecord> model = parts_.registry->Model(project.project());
+  if (!model.has_value() || model->champion().empty()) return 0;
+  std::vector<std::string> waiting;
+  for (std::string& task :
+       parts_.view->WithoutPrelabel(project.project(), model->champion(), kPrelabelsInFlight)) {
+    auto asked = asked_.find(task);
+    if (asked != asked_.end() && asked->second.version == model->champion() &&
+        now - asked->second.when < kAskAgain) {
+      continue;
+    }
+    waiting.push_back(std::move(task));
+  }
+  int enqueued = 0;
+  for (size_t begin = 0; begin < waiting.size(); begin += kPrelabelBatch, ++enqueued) {
+    const size_t end = std::min(begin + kPrelabelBatch, waiting.size());
+    RETURN_IF_ERROR(EnqueuePrelabels(*model, now,
+                                     {waiting.begin() + static_cast<std::ptrdiff_t>(begin),
+                                      waiting.begin() + static_cast<std::ptrdiff_t>(end)}));
+  }
+  return enqueued;
+}
+
+absl::StatusOr<int> ModelLoop::RunOnce(absl::Time now) {
+  ASSIGN_OR_RETURN(int done, ApplyFinished(now));
+  for (const store::v1::ProjectRecord& project : parts_.registry->Projects("", "", SIZE_MAX)) {
+    absl::StatusOr<int> trained = EnsureTraining(project, now);
+    if (!trained.ok() && ReasonOf(trained.status()) != "REVISION_CHANGED") return trained.status();
+    ASSIGN_OR_RETURN(int prelabels, EnsurePrelabels(project, now));
+    done += (trained.ok() ? *trained : 0) + prelabels;
+  }
+  if (now - last_enqueue_check_ >= kEnqueueCheck) {
+    last_enqueue_check_ = now;
+    // Tasks that ended need not be remembered.
+    if (asked_.size() > 100'000) asked_.clear();
+  }
+  return done;
+}
+
+}  // namespace fairlead::learn

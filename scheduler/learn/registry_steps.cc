@@ -1,0 +1,99 @@
+#include "scheduler/learn/registry_steps.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "scheduler/learn/gate.h"
+
+namespace fairlead::learn {
+namespace {
+
+using fairlead::v1::ModelVersion;
+using store::v1::ModelRecord;
+using store::v1::ModelVersionRecord;
+
+ModelVersionRecord* MutableVersion(ModelRecord& model, absl::string_view version) {
+  for (ModelVersionRecord& record : *model.mutable_versions()) {
+    if (record.version() == version) return &record;
+  }
+  return nullptr;
+}
+
+// The frozen test set decides; where a project has no gold, the validation split does.
+GateInput InputFor(const ModelRecord& model, const ModelVersionRecord& challenger) {
+  GateInput input;
+  input.challenger = {challenger.metrics().begin(), challenger.metrics().end()};
+  if (const ModelVersionRecord* champion = FindVersion(model, model.champion())) {
+    input.has_champion = true;
+    input.champion = {champion->metrics().begin(), champion->metrics().end()};
+  }
+  const std::string split = input.challenger.count("test.count") > 0 ? "test" : "validation";
+  const bool pairs = model.kind() == fairlead::v1::TASK_KIND_PAIR;
+  input.metric = absl::StrCat(split, pairs ? ".pair_accuracy" : ".exact_match");
+  input.count_metric = split + ".count";
+  // A pair model that guesses is right half the time; a reader that reads nothing never.
+  input.floor = pairs ? 0.5 : 0.0;
+  return input;
+}
+
+void Crown(ModelRecord& model, ModelVersionRecord& version) {
+  if (ModelVersionRecord* old = MutableVersion(model, model.champion())) {
+    old->set_state(ModelVersion::RETIRED);
+  }
+  model.set_previous(model.champion());
+  model.set_champion(version.version());
+  version.set_state(ModelVersion::CHAMPION);
+}
+
+}  // namespace
+
+const ModelVersionRecord* FindVersion(const ModelRecord& model, absl::string_view version) {
+  for (const ModelVersionRecord& record : model.versions()) {
+    if (record.version() == version) return &record;
+  }
+  return nullptr;
+}
+
+bool Register(const store::v1::JobFinished& finished, int64_t now_ms, ModelRecord& model) {
+  ModelVersionRecord record;
+  record.set_version(finished.job().version());
+  record.set_blob(finished.result().artefact_blob());
+  record.set_parent(model.champion());
+  record.set_manifest_blob(finished.job().manifest_blob());
+  *record.mutable_metrics() = finished.result().metrics();
+  record.set_create_ms(now_ms);
+  record.set_job(finished.job().job());
+  const GateDecision decision = DecidePromotion(InputFor(model, record));
+  record.set_gate_decision(decision.reason);
+  record.set_state(ModelVersion::REFUSED);
+  ModelVersionRecord& stored = *model.add_versions();
+  stored = record;
+  if (decision.promote) Crown(model, stored);
+  if (model.pending().job() == finished.job().job()) model.clear_pending();
+  return decision.promote;
+}
+
+absl::Status Promote(absl::string_view version, absl::string_view why, ModelRecord& model) {
+  ModelVersionRecord* record = MutableVersion(model, version);
+  if (record == nullptr) {
+    return Error(absl::StatusCode::kNotFound, "VERSION_NOT_FOUND", absl::StrCat("no version ", version));
+  }
+  if (model.champion() == version) {
+    return Error(absl::StatusCode::kFailedPrecondition, "STATE_CHAMPION",
+                 absl::StrCat(version, " is the champion"));
+  }
+  record->set_gate_decision(absl::StrCat(record->gate_decision(), "; ", why));
+  Crown(model, *record);
+  return absl::OkStatus();
+}
+
+absl::Status Rollback(ModelRecord& model) {
+  ModelVersionRecord* previous = MutableVersion(model, model.previous());
+  if (previous == nullptr) {
+    return Error(absl::StatusCode::kFailedPrecondition, "STATE_NO_PREVIOUS",
+                 "there is no previous champion to go back to");
+  }
+  Crown(model, *previous);
+  return absl::OkStatus();
+}
+
+}  // namespace fairlead::learn

@@ -1,0 +1,244 @@
+// What only the lane in Redis has: incarnations, a full server, waking, clusters, lost libraries.
+#include "common/queue/redis_job_queue.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/redis/functions.h"
+#include "common/redis/keys.h"
+#include "tests/queue/lane_fixture.h"
+
+namespace fairlead::queue {
+
+std::unique_ptr<RedisLane> RedisLane::Create(testing::RedisServerOptions options) {
+  auto server = testing::RedisServer::Start(std::move(options));
+  EXPECT_TRUE(server.ok()) << server.status();
+  if (!server.ok()) return nullptr;
+  auto lane = std::make_unique<RedisLane>();
+  lane->server_ = std::move(server).value();
+  lane->pool_ = std::make_unique<redis::ConnectionPool>(lane->server_->client_options());
+  lane->queue_ = std::make_unique<RedisJobQueue>(lane->pool_.get(), "m0", &lane->clock_);
+  EXPECT_TRUE(lane->pool_->Call({"SET", redis::IncarnationKey("m0"), "1-a"}).ok());
+  return lane;
+}
+
+std::vector<store::v1::JobFinished> RedisLane::Finished() {
+  std::vector<store::v1::JobFinished> all;
+  const absl::StatusOr<redis::Reply> events =
+      pool_->Call({"XRANGE", redis::EventsKey("m0"), "-", "+"});
+  EXPECT_TRUE(events.ok()) << events.status();
+  if (!events.ok()) return all;
+  int64_t seq = 0;
+  for (const redis::Reply& event : events->elements) {
+    EXPECT_EQ(event.elements[0].text, absl::StrCat(++seq, "-0"));
+    std::map<std::string, std::string> fields;
+    const std::vector<redis::Reply>& list = event.elements[1].elements;
+    for (size_t i = 0; i + 1 < list.size(); i += 2) fields[list[i].text] = list[i + 1].text;
+    EXPECT_EQ(fields["k"], "job");
+    store::v1::JobFinished one;
+    EXPECT_TRUE(one.mutable_job()->ParseFromString(fields["rec"]));
+    EXPECT_TRUE(one.mutable_result()->ParseFromString(fields["res"]));
+    EXPECT_EQ(one.job().job(), fields["job"]);
+    one.set_dead(fields["dead"] == "1");
+    one.set_error(fields["err"]);
+    one.set_attempts(std::stoi(fields["attempts"]));
+    one.set_crashes(std::stoi(fields["crashes"]));
+    all.push_back(one);
+  }
+  return all;
+}
+
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class RedisJobQueueTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    lane_ = RedisLane::Create();
+    ASSERT_NE(lane_, nullptr);
+  }
+  RedisJobQueue& queue() { return lane_->redis_queue(); }
+  Lease TakeOne(const std::string& session) {
+    const absl::StatusOr<TickResponse> response = queue().Tick(MakeTick(session, 1));
+    EXPECT_TRUE(response.ok()) << response.status();
+    EXPECT_THAT(response->leases, SizeIs(1));
+    return response->leases.at(0);
+  }
+  std::unique_ptr<RedisLane> lane_;
+};
+
+TEST_F(RedisJobQueueTest, ClosedLaneIsUnavailableUntilItIsOpened) {
+  ASSERT_TRUE(lane_->pool().Call({"DEL", redis::IncarnationKey("m0")}).ok());
+  const absl::Status status = queue().Tick(MakeTick("s", 1)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ReasonOf(status), "LANE_CLOSED");
+  EXPECT_EQ(ReasonOf(queue().Enqueue(MakeJob("j"), 0).status()), "LANE_CLOSED");
+  ASSERT_TRUE(lane_->pool().Call({"SET", redis::IncarnationKey("m0"), "2-b"}).ok());
+  EXPECT_TRUE(*queue().Enqueue(MakeJob("j"), 0));
+  EXPECT_EQ(TakeOne("s").job.job(), "j");
+}
+
+TEST_F(RedisJobQueueTest, NewIncarnationFencesTheSessionsOfTheOldOne) {
+  ASSERT_TRUE(*queue().Enqueue(MakeJob("j"), 0));
+  const Lease lease = TakeOne("old");
+  ASSERT_TRUE(lane_->pool().Call({"SET", redis::IncarnationKey("m0"), "2-b"}).ok());
+  TickRequest late = MakeTick("old");
+  late.acks.resize(1);
+  late.acks[0].token = lease.token;
+  const absl::StatusOr<TickResponse> response = queue().Tick(late);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_TRUE(response->fenced);
+  EXPECT_THAT(response->lost, ElementsAre(lease.token));
+  EXPECT_THAT(lane_->Finished(), IsEmpty());
+  const absl::StatusOr<TickResponse> fresh = queue().Tick(MakeTick("new", 1));
+  ASSERT_TRUE(fresh.ok()) << fresh.status();
+  EXPECT_FALSE(fresh->fenced);
+}
+
+TEST_F(RedisJobQueueTest, SchedulerCallsFollowTheIncarnationThemselves) {
+  ASSERT_TRUE(*queue().Enqueue(MakeJob("a"), 0));
+  ASSERT_TRUE(lane_->pool().Call({"SET", redis::IncarnationKey("m0"), "2-b"}).ok());
+  EXPECT_TRUE(*queue().Enqueue(MakeJob("b"), 0));
+  ASSERT_TRUE(lane_->pool().Call({"SET", redis::IncarnationKey("m0"), "3-c"}).ok());
+  EXPECT_EQ(*queue().Reap(1), 0);
+}
+
+TEST_F(RedisJobQueueTest, FullServerRefusesNewJobsOnly) {
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(*queue().Enqueue(MakeJob(absl::StrCat("j", i)), 0));
+  const Lease first = TakeOne("s");
+  ASSERT_TRUE(lane_->pool().Call({"CONFIG", "SET", "maxmemory", "1"}).ok());
+  const absl::Status refused = queue().Enqueue(MakeJob("late"), 0).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(refused), "STORE_FULL");
+
+  TickRequest request = MakeTick("s", 2);
+  request.acks.resize(1);
+  request.acks[0].token = first.token;
+  const absl::StatusOr<TickResponse> response = queue().Tick(request);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_THAT(response->lost, IsEmpty());
+  EXPECT_THAT(response->leases, SizeIs(2));
+  TickRequest fail = MakeTick("s");
+  fail.nacks = {{response->leases[0].token, "no", false}};
+  EXPECT_TRUE(queue().Tick(fail).ok());
+  EXPECT_TRUE(queue().Cancel(response->leases[1].job.job()).ok());
+  EXPECT_TRUE(queue().Replay(response->leases[1].job.job()).ok());
+  EXPECT_TRUE(queue().Drain("").ok());
+  EXPECT_TRUE(queue().Undrain("").ok());
+  lane_->clock().Advance(absl::Seconds(10));
+  EXPECT_EQ(*queue().Reap(10), 2);  // The session, and the job that waited for its next attempt.
+  EXPECT_THAT(lane_->Finished(), SizeIs(2));
+
+  ASSERT_TRUE(lane_->pool().Call({"CONFIG", "SET", "maxmemory", "0"}).ok());
+  EXPECT_TRUE(*queue().Enqueue(MakeJob("late"), 0));
+}
+
+TEST_F(RedisJobQueueTest, IdleSessionIsWokenByAnEnqueue) {
+  ASSERT_TRUE(queue().Tick(MakeTick("s", 1)).ok());  // Nothing there; the session is known now.
+  std::thread producer([&] { EXPECT_TRUE(*queue().Enqueue(MakeJob("j"), 0)); });
+  EXPECT_TRUE(*queue().WaitForWork(absl::Seconds(20)));
+  producer.join();
+  EXPECT_EQ(TakeOne("s").job.job(), "j");
+}
+
+TEST_F(RedisJobQueueTest, WaitEndsByItselfAndWakeTokensAreBounded) {
+  EXPECT_FALSE(*queue().WaitForWork(absl::Milliseconds(20)));
+  const std::string wake = redis::WakeKey("m0");
+  ASSERT_TRUE(*queue().Enqueue(MakeJob("nobody"), 0));
+  EXPECT_EQ(lane_->pool().Call({"LLEN", wake})->AsInt(), 0);
+  ASSERT_TRUE(queue().Tick(MakeTick("a")).ok());
+  ASSERT_TRUE(queue().Tick(MakeTick("b")).ok());
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(*queue().Enqueue(MakeJob(absl::StrCat("j", i)), 0));
+  EXPECT_EQ(lane_->pool().Call({"LLEN", wake})->AsInt(), 2);
+}
+
+TEST_F(RedisJobQueueTest, SurvivesAKillOfRedisWithItsLeases) {
+  ASSERT_TRUE(*queue().Enqueue(MakeJob("j"), 0));
+  const Lease lease = TakeOne("s");
+  ASSERT_TRUE(lane_->server().Restart(/*keep_files=*/true).ok());
+  EXPECT_EQ(queue().Tick(MakeTick("s")).status().code(), absl::StatusCode::kUnavailable);
+  TickRequest done = MakeTick("s");
+  done.acks.resize(1);
+  done.acks[0].token = lease.token;
+  const absl::StatusOr<TickResponse> response = queue().Tick(done);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_THAT(response->lost, IsEmpty());
+  EXPECT_THAT(lane_->Finished(), SizeIs(1));
+}
+
+TEST_F(RedisJobQueueTest, LoadsTheLibraryAgainWhenRedisForgotIt) {
+  ASSERT_TRUE(*queue().Enqueue(MakeJob("a"), 0));
+  ASSERT_TRUE(lane_->pool().Call({"FUNCTION", "FLUSH"}).ok());
+  EXPECT_TRUE(*queue().Enqueue(MakeJob("b"), 0));
+}
+
+TEST_F(RedisJobQueueTest, UsesRedisTimeWithoutASimulation) {
+  RedisJobQueue real(&lane_->pool(), "m0");
+  ASSERT_TRUE(*real.Enqueue(MakeJob("j"), 0));
+  TickRequest request = MakeTick("s", 1);
+  request.lease = absl::Milliseconds(1);
+  ASSERT_THAT(real.Tick(request)->leases, SizeIs(1));
+  int reaped = 0;
+  for (int i = 0; i < 1000 && reaped == 0; ++i) reaped = *real.Reap(1);
+  EXPECT_EQ(reaped, 1);
+  EXPECT_TRUE(real.Tick(request)->fenced);
+}
+
+// A worker's Redis user may touch its lane and nothing else, and needs nothing else.
+TEST_F(RedisJobQueueTest, WorkerUserNeedsFewCommands) {
+  ASSERT_TRUE(*queue().Enqueue(MakeJob("j"), 0));
+  ASSERT_TRUE(lane_->pool()
+                  .Call({"ACL",        "SETUSER",    "worker",   "on",           ">secret",
+                         "~fl:{m0}:*", "+fcall",     "+get",     "+blpop",       "+hget",
+                         "+hset",      "+hdel",      "+hincrby", "+hlen",        "+zadd",
+                         "+zrem",      "+zscore",    "+zcard",   "+zrangebylex", "+zrangebyscore",
+                         "+zpopmin",   "+sismember", "+srem",    "+llen",        "+lpush",
+                         "+incr",      "+xadd",      "+time"})
+                  .ok());
+  redis::RedisOptions options = lane_->server().client_options();
+  options.user = "worker";
+  options.password = "secret";
+  redis::ConnectionPool pool(options);
+  RedisJobQueue worker(&pool, "m0", &lane_->clock());
+  const absl::StatusOr<TickResponse> leased = worker.Tick(MakeTick("w", 1));
+  ASSERT_TRUE(leased.ok()) << leased.status();
+  ASSERT_THAT(leased->leases, SizeIs(1));
+  EXPECT_THAT(*worker.Mine("w"), SizeIs(1));
+  TickRequest done = MakeTick("w");
+  done.acks.resize(1);
+  done.acks[0].token = leased->leases[0].token;
+  ASSERT_TRUE(worker.Tick(done).ok());
+  EXPECT_TRUE(worker.WaitForWork(absl::Milliseconds(1)).ok());
+  EXPECT_FALSE(pool.Call({"GET", "fl:{s0}:inc"}).ok());
+}
+
+TEST(RedisJobQueueClusterTest, EveryCallStaysInItsSlot) {
+  testing::RedisServerOptions options;
+  options.cluster = true;
+  std::unique_ptr<RedisLane> lane = RedisLane::Create(options);
+  ASSERT_NE(lane, nullptr);
+  JobQueue& queue = lane->queue();
+  ASSERT_TRUE(*queue.Enqueue(MakeJob("j"), 0));
+  const absl::StatusOr<TickResponse> leased = queue.Tick(MakeTick("s", 1));
+  ASSERT_TRUE(leased.ok()) << leased.status();
+  ASSERT_THAT(leased->leases, SizeIs(1));
+  lane->clock().Advance(absl::Seconds(10));
+  EXPECT_EQ(*queue.Reap(1), 1);
+  EXPECT_TRUE(queue.Cancel("j").ok());
+  EXPECT_THAT(*queue.Dead(0, 1), SizeIs(1));
+  EXPECT_TRUE(queue.Replay("j").ok());
+  EXPECT_THAT(*queue.Sessions(1), IsEmpty());
+}
+
+}  // namespace
+}  // namespace fairlead::queue

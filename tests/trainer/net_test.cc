@@ -1,0 +1,101 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+
+#include "trainer/compat.h"
+#include "trainer/nn/ocr_net.h"
+
+namespace fairlead::trainer {
+namespace {
+
+// Expected values: the same network in Python (timm's nfnet.py) in float64.
+TEST(NfnetTest, GoldenForwardOfEcaNfnetL0) {
+  torch::NoGradGuard no_grad;
+  NfnetConfig config = *ConfigOfVariant("full", 224);
+  config.in_channels = 3;
+  OcrNet net(
+      config,
+      *MakeHead(
+          {.kind = "pool", .positions = 1, .classes = 1000, .in_channels = config.final_channels}));
+  net->to(torch::kFloat64);
+  int64_t count = 0, k = 0;
+  for (const auto& item : net->named_parameters()) {
+    torch::Tensor value = item.value();
+    const torch::Tensor i = torch::arange(value.numel(), torch::kFloat64);
+    const std::string& name = item.key();
+    if (name.size() >= 4 && name.compare(name.size() - 4, 4, "gain") == 0) {
+      value.copy_((1 + 0.1 * torch::sin(0.7 * i + k)).view_as(value));
+    } else {
+      const double scale = name.compare(0, 4, "head") == 0 ? 0.01 : 1.0;
+      value.copy_((scale * torch::sin(0.37 * i + k)).view_as(value));
+    }
+    count += value.numel();
+    ++k;
+  }
+  EXPECT_EQ(count, 24143924);
+  EXPECT_EQ(k, 185);
+  const torch::Tensor input =
+      torch::sin(0.05 * torch::arange(2 * 3 * 64 * 192, torch::kFloat64)).view({2, 3, 64, 192});
+  const torch::Tensor logits = net->forward(input).view({2, 1000});
+  const double expected[] = {-2.106472427, 6.170001593, -3.375474134, -3.142505864, 6.185891172};
+  for (int i = 0; i < 5; ++i) EXPECT_NEAR(logits[0][i].item<double>(), expected[i], 1e-9);
+  EXPECT_NEAR(logits.sum().item<double>(), 6.674642403, 1e-9);
+  EXPECT_NEAR(logits.abs().mean().item<double>(), 3.950164865, 1e-9);
+  EXPECT_NEAR(logits.std().item<double>(), 4.387368306, 1e-9);
+}
+
+TEST(NfnetTest, FoldingDoesNotChangeTheOutput) {
+  torch::NoGradGuard no_grad;
+  OcrConfig config;
+  config.positions = 4;
+  config.head = "flat";
+  config.alphabet = *Alphabet::FromSymbols({"a", "b"});
+  OcrNet net = *MakeOcrNet(config);
+  InitialiseParameters(*net, 3);
+  const torch::Tensor input =
+      torch::sin(torch::arange(2 * 32 * 128, torch::kFloat32) * 0.1).view({2, 1, 32, 128});
+  const torch::Tensor before = net->forward(input);
+  FoldConvolutions(*net);
+  EXPECT_TRUE(before.equal(net->forward(input)));
+  EXPECT_GT(before.abs().max().item<double>(), 0);
+}
+
+TEST(NfnetTest, BlocksBeginAsTheirShortcutsAndSignalsKeepTheirSize) {
+  torch::NoGradGuard no_grad;
+  for (const char* variant : {"tiny", "eighth"}) {
+    Nfnet net(*ConfigOfVariant(variant, 32));
+    InitialiseParameters(*net, 5);
+    const torch::Tensor input =
+        torch::sin(torch::arange(4 * 32 * 128, torch::kFloat32).square()).view({4, 1, 32, 128}) *
+        std::sqrt(2.0);
+    const double deviation = net->forward(input).std().item<double>();
+    EXPECT_GT(deviation, 0.1) << variant;
+    EXPECT_LT(deviation, 3.0) << variant;
+  }
+}
+
+TEST(NfnetTest, WarmStartTakesOverAModelOfFewerClassesAndPositions) {
+  torch::NoGradGuard no_grad;
+  for (const char* head : {"column", "ctc"}) {
+    OcrConfig small;
+    small.head = head;
+    small.positions = 4;
+    small.alphabet = *Alphabet::FromSymbols({"1", "2"});
+    OcrConfig large = small;
+    large.positions = 6;
+    large.alphabet = *Alphabet::FromSymbols({"1", "2", "3"});
+    OcrNet from = *MakeOcrNet(small), to = *MakeOcrNet(large);
+    InitialiseParameters(*from, 1);
+    InitialiseParameters(*to, 2);
+    EXPECT_EQ(CopyMatchingParameters(*from, *to).left, 0) << head;
+    const torch::Tensor old_weight = from->named_parameters()["head.weight"];
+    torch::Tensor block = to->named_parameters()["head.weight"];
+    if (std::string(head) == "column") block = block.narrow(0, 2, 4).narrow(1, 0, 3);
+    if (std::string(head) == "ctc") block = block.narrow(0, 0, 3);
+    EXPECT_TRUE(block.equal(old_weight)) << head;
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::trainer

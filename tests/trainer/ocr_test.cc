@@ -1,0 +1,164 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/base/hash.h"
+#include "common/base/philox.h"
+#include "tests/trainer/portal_images.h"
+#include "trainer/checkpoint/safetensors.h"
+#include "trainer/train.h"
+
+namespace fairlead::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string Scratch(const std::string& name) {
+  return (fs::path(testing::TempDir()) / name).string();
+}
+
+std::string DigestOfFile(const std::string& path) { return Sha256Hex(*ReadWholeFile(path)); }
+
+std::vector<OcrExample> SmallSet() {
+  PortalImages images(3);
+  auto examples = images.DrawMany(40, 3, 4, Split::kTrain);
+  for (const auto& one : images.DrawMany(24, 3, 4, Split::kValidation)) examples.push_back(one);
+  return examples;
+}
+
+OcrTrainOptions ShortRun() {
+  OcrTrainOptions options;
+  options.epochs = 4;
+  options.batch = 8;
+  return options;
+}
+
+TEST(TrainOcrTest, ResumesToTheSameBitsFromAnyStop) {
+  const auto examples = SmallSet();
+  const std::string unbroken = Scratch("unbroken.safetensors");
+  ASSERT_TRUE(TrainOcr(examples, ShortRun(), unbroken).ok());
+  for (const int stop_at : {1, 5, 7, 13, 19}) {
+    OcrTrainOptions options = ShortRun();
+    options.checkpoint_directory = Scratch("stops");
+    fs::remove_all(options.checkpoint_directory);
+    int asked = 0;
+    options.command = [&] {
+      return asked++ == stop_at ? Command::kCheckpointAndStop : Command::kContinue;
+    };
+    const std::string path = Scratch("resumed.safetensors");
+    EXPECT_TRUE(absl::IsCancelled(TrainOcr(examples, options, path).status()));
+    const auto result = TrainOcr(examples, options, path);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(DigestOfFile(path), DigestOfFile(unbroken)) << "stopped before step " << stop_at;
+  }
+}
+
+TEST(TrainOcrTest, ResumesToTheSameBitsAfterAKillAndATornCheckpoint) {
+  const auto examples = SmallSet();
+  const std::string unbroken = Scratch("unbroken2.safetensors");
+  ASSERT_TRUE(TrainOcr(examples, ShortRun(), unbroken).ok());
+  OcrTrainOptions options = ShortRun();
+  options.checkpoint_directory = Scratch("kills");
+  options.checkpoint_seconds = 0;  // Every step.
+  fs::remove_all(options.checkpoint_directory);
+  int asked = 0;
+  options.command = [&] { return asked++ == 11 ? Command::kAbort : Command::kContinue; };
+  const std::string path = Scratch("killed.safetensors");
+  EXPECT_TRUE(absl::IsAborted(TrainOcr(examples, options, path).status()));
+  std::vector<std::string> kept;
+  for (const auto& entry : fs::directory_iterator(options.checkpoint_directory)) {
+    kept.push_back(entry.path().string());
+  }
+  ASSERT_EQ(kept.size(), 2u);
+  const std::string newest = std::max(kept[0], kept[1]);
+  fs::resize_file(newest, fs::file_size(newest) / 2);
+  ASSERT_TRUE(TrainOcr(examples, options, path).ok());
+  EXPECT_EQ(DigestOfFile(path), DigestOfFile(unbroken));
+}
+
+TEST(TrainOcrTest, OtherSeedsGiveOtherModels) {
+  const auto examples = SmallSet();
+  OcrTrainOptions options = ShortRun();
+  options.epochs = 1;
+  ASSERT_TRUE(TrainOcr(examples, options, Scratch("s1.safetensors")).ok());
+  options.seed = 2;
+  ASSERT_TRUE(TrainOcr(examples, options, Scratch("s2.safetensors")).ok());
+  EXPECT_NE(DigestOfFile(Scratch("s1.safetensors")), DigestOfFile(Scratch("s2.safetensors")));
+}
+
+TEST(TrainOcrTest, RefusesUnusableInput) {
+  const std::string path = Scratch("x.safetensors");
+  EXPECT_TRUE(absl::IsInvalidArgument(TrainOcr({}, {}, path).status()));
+  auto examples = SmallSet();
+  OcrTrainOptions options = ShortRun();
+  options.variant = "huge";
+  EXPECT_TRUE(absl::IsInvalidArgument(TrainOcr(examples, options, path).status()));
+  options = ShortRun();
+  options.warm_start = Scratch("missing.safetensors");
+  EXPECT_TRUE(absl::IsNotFound(TrainOcr(examples, options, path).status()));
+  examples[2].image.pixels.pop_back();
+  EXPECT_TRUE(absl::IsInvalidArgument(TrainOcr(examples, ShortRun(), path).status()));
+}
+
+TEST(OcrModelTest, RefusesTornFilesAndReadsSoundOnes) {
+  const auto examples = SmallSet();
+  OcrTrainOptions options = ShortRun();
+  options.epochs = 1;
+  const std::string path = Scratch("model.safetensors"), torn = Scratch("torn.safetensors");
+  ASSERT_TRUE(TrainOcr(examples, options, path).ok());
+  const std::string whole = *ReadWholeFile(path);
+  PhiloxStream stream(9, 0, 0, 0);
+  for (int i = 0; i < 40; ++i) {
+    std::string bytes = whole;
+    if (i % 2 == 0) {
+      bytes.resize(stream.Below(static_cast<uint32_t>(whole.size())));
+    } else {
+      bytes[stream.Below(static_cast<uint32_t>(whole.size()))] ^= 1 << stream.Below(8);
+    }
+    ASSERT_TRUE(WriteFileAtomically(torn, bytes).ok());
+    EXPECT_EQ(OcrModel::Load(torn).status().code(), absl::StatusCode::kDataLoss) << i;
+  }
+  const auto model = OcrModel::Load(path);
+  ASSERT_TRUE(model.ok()) << model.status();
+  const auto predictions = (*model)->Predict({examples[0].image, examples[1].image});
+  ASSERT_TRUE(predictions.ok());
+  EXPECT_EQ(predictions->size(), 2u);
+  EXPECT_FALSE((*model)->Predict({GrayImage{}}).ok());
+}
+
+// The claim that automatic settings rest on: one cold round on one core reads most numbers, and a
+// warm round with more examples nearly all.
+TEST(TrainOcrTest, AutomaticSettingsReadNumbersFromFewExamples) {
+  PortalImages images(21);
+  auto examples = images.DrawMany(600, 4, 6, Split::kTrain);
+  for (const auto& one : images.DrawMany(100, 4, 6, Split::kValidation)) examples.push_back(one);
+  for (const auto& one : images.DrawMany(400, 4, 6, Split::kTest)) examples.push_back(one);
+  const std::string cold_path = Scratch("cold.safetensors");
+  const auto cold = TrainOcr(examples, {}, cold_path);
+  ASSERT_TRUE(cold.ok()) << cold.status();
+  for (const auto& one : images.DrawMany(600, 4, 6, Split::kTrain)) examples.push_back(one);
+  OcrTrainOptions options;
+  options.warm_start = cold_path;
+  const auto warm = TrainOcr(examples, options, Scratch("warm.safetensors"));
+  ASSERT_TRUE(warm.ok()) << warm.status();
+  std::printf("cold: %.3f exact, ECE %.3f, %.1f s, %.0f images/s; warm: %.3f exact, %.1f s\n",
+              cold->test->exact_match, cold->test->calibration_error, cold->metrics.at("seconds"),
+              cold->metrics.at("images_per_second"), warm->test->exact_match,
+              warm->metrics.at("seconds"));
+  EXPECT_GE(cold->test->exact_match, 0.80);
+  EXPECT_GE(warm->test->exact_match, 0.93);
+  const auto model = OcrModel::Load(cold_path);
+  ASSERT_TRUE(model.ok());
+  std::vector<OcrExample> test;
+  for (const auto& one : examples) {
+    if (one.split == Split::kTest) test.push_back(one);
+  }
+  EXPECT_EQ((*model)->Evaluate(test)->exact_match, cold->test->exact_match);
+}
+
+}  // namespace
+}  // namespace fairlead::trainer

@@ -1,0 +1,13 @@
+if(FAIRLEAD_BUILD_TRAINER)
+  fairlead_test(trainer_files_test SOURCES trainer/tensor_file_test.cc trainer/philox_test.cc
+    trainer/reward_test.cc
+    DEPS fairlead_tensor_file fairlead_reward fairlead_training_files ZLIB::ZLIB LABEL unit)
+  fairlead_test(trainer_readout_test SOURCES trainer/readout_test.cc DEPS fairlead_trainer LABEL unit)
+  fairlead_test(trainer_net_test SOURCES trainer/net_test.cc DEPS fairlead_trainer ${TORCH_LIBRARIES}
+    LABEL unit)
+  fairlead_test(trainer_ocr_test SOURCES trainer/ocr_test.cc
+    DEPS fairlead_trainer Freetype::Freetype LABEL e2e TIMEOUT 600)
+endif()
+if(TARGET trainer_files_test)
+  target_compile_definitions(trainer_files_test PRIVATE FAIRLEAD_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}")
+endif()

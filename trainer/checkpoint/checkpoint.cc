@@ -1,0 +1,91 @@
+#include "trainer/checkpoint/checkpoint.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+
+namespace fairlead::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kFormat[] = "fairlead.checkpoint.v1";
+constexpr size_t kKept = 2;
+
+// Runs may share a folder, so a file's name says whose it is.
+std::string NamePrefix(const std::string& run_digest) {
+  return absl::StrCat("checkpoint-", run_digest.substr(0, 16), "-");
+}
+
+// Newest first: the step has a fixed number of digits.
+std::vector<std::string> CheckpointPaths(const std::string& directory,
+                                         const std::string& run_digest) {
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (absl::StartsWith(name, NamePrefix(run_digest)) && absl::EndsWith(name, ".safetensors")) {
+      paths.push_back(it->path().string());
+    }
+  }
+  std::sort(paths.rbegin(), paths.rend());
+  return paths;
+}
+
+absl::StatusOr<StoredCheckpoint> ReadCheckpoint(const std::string& path) {
+  ASSIGN_OR_RETURN(TensorFile file, TensorFile::Read(path));
+  ASSIGN_OR_RETURN(const std::string format, file.Metadata("format"));
+  if (format != kFormat) return FieldError("format", absl::StrCat("is not ", kFormat));
+  Checkpoint checkpoint;
+  ASSIGN_OR_RETURN(checkpoint.run_digest, file.Metadata("run_digest"));
+  ASSIGN_OR_RETURN(checkpoint.curve_json, file.Metadata("curve"));
+  ASSIGN_OR_RETURN(const std::string step, file.Metadata("step"));
+  ASSIGN_OR_RETURN(const std::string epoch, file.Metadata("epoch"));
+  if (!absl::SimpleAtoi(step, &checkpoint.step) || !absl::SimpleAtoi(epoch, &checkpoint.epoch)) {
+    return FieldError("step", "is not a number");
+  }
+  return StoredCheckpoint{std::move(checkpoint), std::move(file)};
+}
+
+}  // namespace
+
+absl::Status WriteCheckpoint(const std::string& directory, const Checkpoint& checkpoint,
+                             absl::Span<const TensorBytes> tensors) {
+  std::error_code error;
+  fs::create_directories(directory, error);
+  const std::string path = absl::StrCat(directory, "/", NamePrefix(checkpoint.run_digest),
+                                        absl::StrFormat("%012d", checkpoint.step), ".safetensors");
+  const TensorMetadata metadata = {{"format", kFormat},
+                                   {"run_digest", checkpoint.run_digest},
+                                   {"step", absl::StrCat(checkpoint.step)},
+                                   {"epoch", absl::StrCat(checkpoint.epoch)},
+                                   {"curve", checkpoint.curve_json}};
+  RETURN_IF_ERROR(WriteFileAtomically(path, EncodeTensorFile(tensors, metadata)));
+  const std::vector<std::string> paths = CheckpointPaths(directory, checkpoint.run_digest);
+  for (size_t i = kKept; i < paths.size(); ++i) fs::remove(paths[i], error);
+  return absl::OkStatus();
+}
+
+std::optional<StoredCheckpoint> ReadNewestCheckpoint(const std::string& directory,
+                                                     const std::string& run_digest) {
+  for (const std::string& path : CheckpointPaths(directory, run_digest)) {
+    auto stored = ReadCheckpoint(path);
+    if (!stored.ok()) {
+      FAIRLEAD_LOG(WARNING) << "checkpoint refused path=" << path
+                            << " reason=" << stored.status().message();
+    } else if (stored->checkpoint.run_digest != run_digest) {
+      FAIRLEAD_LOG(INFO) << "checkpoint of another run passed over path=" << path;
+    } else {
+      return *std::move(stored);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace fairlead::trainer

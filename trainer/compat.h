@@ -1,0 +1,60 @@
+// libtorch, with the differences between 1.13 (Debian 12) and 2.x in one place. Only trainer/ may
+// include it; nothing outside trainer/ sees a tensor.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <exception>
+#include <new>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/base/status.h"
+
+// Both versions define these macros; ours are FAIRLEAD_LOG and FAIRLEAD_CHECK.
+#undef LOG
+#undef CHECK
+
+namespace fairlead::trainer {
+
+// `auto` takes CUDA when there is one. INVALID_ARGUMENT for an unknown name or a missing device.
+inline absl::StatusOr<torch::Device> ChooseDevice(absl::string_view name) {
+  const bool cuda = torch::cuda::is_available();
+  if (name == "cpu" || (name == "auto" && !cuda)) return torch::Device(torch::kCPU);
+  if (name == "cuda" && !cuda) return FieldError("device", "no CUDA device here; use cpu or auto");
+  if (name == "cuda" || name == "auto") return torch::Device(torch::kCUDA);
+  return FieldError("device", absl::StrCat("'", name, "' is unknown; use cpu, cuda or auto"));
+}
+
+// The same bits on every run of one device class and thread count.
+inline void UseReproducibleKernels(int threads) {
+  at::set_num_threads(threads);
+  at::globalContext().setBenchmarkCuDNN(false);
+  at::globalContext().setDeterministicCuDNN(true);
+  at::globalContext().setFlushDenormal(true);
+}
+
+inline absl::Status StatusOfTorchFailure(const std::exception& failure) {
+  const std::string text = failure.what();
+  const std::string first_line = text.substr(0, text.find('\n'));
+  const bool memory = dynamic_cast<const std::bad_alloc*>(&failure) != nullptr ||
+                      first_line.find("out of memory") != std::string::npos ||
+                      first_line.find("allocate memory") != std::string::npos;
+  return memory ? Error(absl::StatusCode::kResourceExhausted, "OUT_OF_MEMORY", first_line)
+                : Error(absl::StatusCode::kInternal, "TORCH_FAILED", first_line);
+}
+
+// Runs `body` (returning absl::Status or absl::StatusOr) and turns torch's exceptions into
+// statuses.
+template <typename Body>
+auto CatchTorch(Body&& body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const std::exception& failure) {
+    return StatusOfTorchFailure(failure);
+  }
+}
+
+}  // namespace fairlead::trainer

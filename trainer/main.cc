@@ -1,0 +1,98 @@
+// fairlead-trainer: trains and uses OCR and reward models on files, without a scheduler.
+// Exit codes: 0 done, 1 failed, 2 wrong input or arguments, 3 stopped by a signal after a
+// checkpoint.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "trainer/commands/commands.h"
+
+namespace fairlead::trainer {
+namespace {
+
+int ExitCodeOf(const absl::Status& status) {
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "fairlead-trainer: %s\n", std::string(status.message()).c_str());
+  if (absl::IsCancelled(status)) return 3;
+  const bool input = absl::IsInvalidArgument(status) || absl::IsNotFound(status);
+  return input ? 2 : 1;
+}
+
+void AddTrain(CLI::App& app, OcrTrainCommand& ocr, RewardTrainCommand& reward, int& exit_code) {
+  CLI::App* train = app.add_subcommand("train", "Train a model")->require_subcommand(1);
+  CLI::App* one = train->add_subcommand("ocr", "Train a reader from labelled images");
+  one->footer("Example: fairlead-trainer train ocr --data receipts --out model --threads 2");
+  one->add_option("--data", ocr.folder, "Folder with labels.tsv and images or images.tar")
+      ->required();
+  one->add_option("--out", ocr.model_folder, "Folder for model.safetensors")->required();
+  one->add_option("--variant", ocr.options.variant, "full, half, quarter, eighth, tiny or auto")
+      ->capture_default_str();
+  one->add_option("--head", ocr.options.head, "column, flat, ctc or auto")->capture_default_str();
+  one->add_option("--epochs", ocr.options.epochs, "0 chooses")->capture_default_str();
+  one->add_option("--batch", ocr.options.batch, "0 chooses")->capture_default_str();
+  one->add_option("--height", ocr.options.image_height, "Pixels")->capture_default_str();
+  one->add_option("--width", ocr.options.image_width, "Pixels")->capture_default_str();
+  one->add_option("--seed", ocr.options.seed, "Equal seeds give equal models")
+      ->capture_default_str();
+  one->add_option("--threads", ocr.options.threads, "Part of the result")->capture_default_str();
+  one->add_option("--device", ocr.options.device, "cpu, cuda or auto")->capture_default_str();
+  one->add_option("--warm-start", ocr.options.warm_start, "Model file to start from");
+  one->add_flag("--resume", ocr.resume, "Take up the last checkpoint in --out");
+  one->callback([&] { exit_code = ExitCodeOf(RunTrainOcr(ocr)); });
+  CLI::App* two = train->add_subcommand("reward", "Train a reward model from preference pairs");
+  two->footer("Example: fairlead-trainer train reward --data pairs.jsonl --out model");
+  two->add_option("--data", reward.file, "JSON lines: prompt, chosen, rejected")->required();
+  two->add_option("--out", reward.model_folder, "Folder for model.safetensors")->required();
+  two->add_option("--epochs", reward.options.epochs, "Passes")->capture_default_str();
+  two->add_option("--seed", reward.options.seed, "Order of the pairs")->capture_default_str();
+  two->callback([&] { exit_code = ExitCodeOf(RunTrainReward(reward)); });
+}
+
+void AddUse(CLI::App& app, OcrUseCommand& use, ScoreCommand& score, int& exit_code) {
+  const auto common = [&](CLI::App* command) {
+    command->add_option("--model", use.model_folder, "Folder of model.safetensors")->required();
+    command->add_option("--threads", use.threads, "CPU threads")->capture_default_str();
+    command->add_option("--device", use.device, "cpu, cuda or auto")->capture_default_str();
+  };
+  CLI::App* predict = app.add_subcommand("predict", "Read images")->require_subcommand(1);
+  CLI::App* read = predict->add_subcommand("ocr", "Write file, text and confidence as TSV");
+  read->footer("Example: fairlead-trainer predict ocr --model model --images in --out out.tsv");
+  common(read);
+  read->add_option("--images", use.folder, "Folder of PNG and JPEG files")->required();
+  read->add_option("--out", use.output, "TSV file to write")->required();
+  read->callback([&] { exit_code = ExitCodeOf(RunPredictOcr(use)); });
+  CLI::App* evaluate = app.add_subcommand("evaluate", "Measure a model")->require_subcommand(1);
+  CLI::App* measure = evaluate->add_subcommand("ocr", "Exact match, errors, calibration");
+  measure->footer("Example: fairlead-trainer evaluate ocr --model model --data receipts");
+  common(measure);
+  measure->add_option("--data", use.folder, "Folder with labels.tsv")->required();
+  measure->callback([&] { exit_code = ExitCodeOf(RunEvaluateOcr(use)); });
+  CLI::App* rate = app.add_subcommand("score", "Score responses with a reward model");
+  rate->footer("Example: fairlead-trainer score --model model --in responses.jsonl --out s.txt");
+  rate->add_option("--model", score.model_folder, "Folder of model.safetensors")->required();
+  rate->add_option("--in", score.input, "JSON lines: response and optionally prompt")->required();
+  rate->add_option("--out", score.output, "One score a line")->required();
+  rate->callback([&] { exit_code = ExitCodeOf(RunScore(score)); });
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Trains and uses OCR and reward models on files");
+  app.require_subcommand(1);
+  int exit_code = 0;
+  OcrTrainCommand ocr;
+  RewardTrainCommand reward;
+  OcrUseCommand use;
+  ScoreCommand score;
+  AddTrain(app, ocr, reward, exit_code);
+  AddUse(app, use, score, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return exit_code;
+}
+
+}  // namespace
+}  // namespace fairlead::trainer
+
+int main(int argc, char** argv) { return fairlead::trainer::Main(argc, argv); }

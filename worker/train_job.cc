@@ -1,0 +1,177 @@
+#include "worker/train_job.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "common/base/file.h"
+#include "common/base/status.h"
+#include "trainer/train.h"
+#include "worker/job_inputs.h"
+
+namespace fairlead::worker {
+namespace {
+
+using Item = store::v1::DatasetManifest::Item;
+
+absl::StatusOr<trainer::Split> SplitOf(const Item& item) {
+  switch (item.split()) {
+    case store::v1::DatasetManifest::TRAIN:
+      return trainer::Split::kTrain;
+    case store::v1::DatasetManifest::VALIDATION:
+      return trainer::Split::kValidation;
+    case store::v1::DatasetManifest::TEST:
+      return trainer::Split::kTest;
+    default:
+      break;
+  }
+  return FieldError("items.split", absl::StrCat("item ", item.id(), " is in no split"));
+}
+
+absl::StatusOr<std::vector<trainer::OcrExample>> OcrExamples(
+    BlobStore& blobs, const store::v1::JobRecord& job, const store::v1::DatasetManifest& manifest,
+    JobContext& context) {
+  std::vector<std::string> ids;
+  for (const Item& item : manifest.items()) ids.push_back(item.payload().image_text().blob());
+  context.SetProgress(absl::StrCat("fetching ", ids.size(), " images"));
+  ASSIGN_OR_RETURN(std::vector<FetchedImage> images,
+                   FetchImages(blobs, job.tenant(), ids, context));
+  std::vector<trainer::OcrExample> examples;
+  for (int i = 0; i < manifest.items_size(); ++i) {
+    if (!images[i].usable) continue;
+    const Item& item = manifest.items(i);
+    trainer::OcrExample example;
+    example.id = item.id();
+    example.image = std::move(images[i].image);
+    example.text = item.answer().text();
+    example.weight = item.weight();
+    ASSIGN_OR_RETURN(example.split, SplitOf(item));
+    examples.push_back(std::move(example));
+  }
+  return examples;
+}
+
+absl::StatusOr<trainer::OcrTrainOptions> OcrOptions(const store::v1::JobRecord& job) {
+  trainer::OcrTrainOptions options;
+  RETURN_IF_ERROR(ReadParam(job, "epochs", &options.epochs));
+  RETURN_IF_ERROR(ReadParam(job, "batch", &options.batch));
+  RETURN_IF_ERROR(ReadParam(job, "seed", &options.seed));
+  RETURN_IF_ERROR(ReadParam(job, "variant", &options.variant));
+  RETURN_IF_ERROR(ReadParam(job, "head", &options.head));
+  RETURN_IF_ERROR(ReadParam(job, "peak_learning_rate", &options.peak_learning_rate));
+  RETURN_IF_ERROR(ReadParam(job, "image_height", &options.image_height));
+  RETURN_IF_ERROR(ReadParam(job, "image_width", &options.image_width));
+  return options;
+}
+
+absl::StatusOr<std::vector<trainer::PreferencePair>> Pairs(
+    const store::v1::DatasetManifest& manifest) {
+  std::vector<trainer::PreferencePair> pairs;
+  for (const Item& item : manifest.items()) {
+    trainer::PreferencePair pair;
+    pair.id = item.id();
+    pair.prompt = item.payload().pair().prompt();
+    pair.response_a = item.payload().pair().response_a();
+    pair.response_b = item.payload().pair().response_b();
+    pair.weight = item.weight();
+    switch (item.answer().preferred()) {
+      case v1::Answer::SIDE_A:
+        pair.preference_a = 1;
+        break;
+      case v1::Answer::SIDE_B:
+        pair.preference_a = 0;
+        break;
+      case v1::Answer::SIDE_TIE:
+        pair.preference_a = 0.5;
+        break;
+      default:
+        return FieldError("items.answer", absl::StrCat("item ", item.id(), " prefers no side"));
+    }
+    ASSIGN_OR_RETURN(pair.split, SplitOf(item));
+    pairs.push_back(std::move(pair));
+  }
+  return pairs;
+}
+
+// Uploads the model and fills in what every training result has.
+absl::StatusOr<store::v1::JobResult> Deliver(BlobStore& blobs, const store::v1::JobRecord& job,
+                                             const std::string& model_path,
+                                             const std::map<std::string, double>& metrics,
+                                             const std::string& device, absl::Time start) {
+  ASSIGN_OR_RETURN(const std::string model, ReadFile(model_path));
+  absl::StatusOr<std::string> blob = blobs.Put(job.tenant(), model);
+  if (!blob.ok()) return Annotate(blob.status(), "uploading the model");
+  store::v1::JobResult result;
+  result.set_artefact_blob(*blob);
+  for (const auto& [name, value] : metrics) (*result.mutable_metrics())[name] = value;
+  result.set_device(device);
+  result.set_seconds(absl::ToDoubleSeconds(absl::Now() - start));
+  return result;
+}
+
+}  // namespace
+
+TrainOcrHandler::TrainOcrHandler(BlobsOfJob blobs, Scratch scratch, TrainOptions options)
+    : blobs_(std::move(blobs)), scratch_(std::move(scratch)), options_(std::move(options)) {}
+
+absl::StatusOr<store::v1::JobResult> TrainOcrHandler::Run(const store::v1::JobRecord& job,
+                                                          JobContext& context) {
+  const absl::Time start = absl::Now();
+  const std::unique_ptr<BlobStore> blobs = blobs_(job);
+  ASSIGN_OR_RETURN(const std::string directory, scratch_.JobDirectory(job.job()));
+  ASSIGN_OR_RETURN(trainer::OcrTrainOptions options, OcrOptions(job));
+  ASSIGN_OR_RETURN(const store::v1::DatasetManifest manifest, FetchDataset(*blobs, job));
+  ASSIGN_OR_RETURN(const std::vector<trainer::OcrExample> examples,
+                   OcrExamples(*blobs, job, manifest, context));
+  ASSIGN_OR_RETURN(options.warm_start,
+                   FetchChampion(*blobs, job, absl::StrCat(directory, "/champion")));
+  RETURN_IF_ERROR(context.Check());
+  options.threads = options_.threads;
+  options.device = options_.device;
+  options.checkpoint_directory = absl::StrCat(directory, "/checkpoints");
+  RETURN_IF_ERROR(CreateDirectories(options.checkpoint_directory));
+  options.checkpoint_seconds = options_.checkpoint_seconds;
+  options.command = [&context] { return context.command(); };
+  options.on_progress = [&context](const trainer::TrainProgress& now) {
+    context.SetProgress(absl::StrFormat("epoch %d/%d %.0f img/s loss %.2f", now.epoch, now.epochs,
+                                        now.images_per_second, now.train_loss));
+  };
+  ASSIGN_OR_RETURN(const trainer::OcrTrainResult trained,
+                   trainer::TrainOcr(examples, options, absl::StrCat(directory, "/model")));
+  std::map<std::string, double> metrics = trained.metrics;
+  metrics["items"] = manifest.items_size();
+  metrics["items_unusable"] = manifest.items_size() - static_cast<double>(examples.size());
+  return Deliver(*blobs, job, trained.model_path, metrics, options_.device, start);
+}
+
+void TrainOcrHandler::Forget(const store::v1::JobRecord& job) { scratch_.Forget(job.job()); }
+
+TrainRewardHandler::TrainRewardHandler(BlobsOfJob blobs, Scratch scratch)
+    : blobs_(std::move(blobs)), scratch_(std::move(scratch)) {}
+
+absl::StatusOr<store::v1::JobResult> TrainRewardHandler::Run(const store::v1::JobRecord& job,
+                                                             JobContext& context) {
+  const absl::Time start = absl::Now();
+  const std::unique_ptr<BlobStore> blobs = blobs_(job);
+  trainer::RewardTrainOptions options;
+  RETURN_IF_ERROR(ReadParam(job, "bits", &options.bits));
+  RETURN_IF_ERROR(ReadParam(job, "epochs", &options.epochs));
+  RETURN_IF_ERROR(ReadParam(job, "l2", &options.l2));
+  RETURN_IF_ERROR(ReadParam(job, "seed", &options.seed));
+  ASSIGN_OR_RETURN(const std::string directory, scratch_.JobDirectory(job.job()));
+  ASSIGN_OR_RETURN(const store::v1::DatasetManifest manifest, FetchDataset(*blobs, job));
+  ASSIGN_OR_RETURN(const std::vector<trainer::PreferencePair> pairs, Pairs(manifest));
+  RETURN_IF_ERROR(context.Check());
+  context.SetProgress(absl::StrCat("learning from ", pairs.size(), " pairs"));
+  const std::string path = absl::StrCat(directory, "/model");
+  ASSIGN_OR_RETURN(const trainer::RewardTrainResult trained,
+                   trainer::TrainReward(pairs, options, path));
+  RETURN_IF_ERROR(context.Check());
+  return Deliver(*blobs, job, path, trained.metrics, "cpu", start);
+}
+
+void TrainRewardHandler::Forget(const store::v1::JobRecord& job) { scratch_.Forget(job.job()); }
+
+}  // namespace fairlead::worker
