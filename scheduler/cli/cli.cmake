@@ -1,0 +1,32 @@
+# The `fairlead` tool. No libtorch: train, predict, score and evaluate run the sibling binary.
+# Client side only: depends on the API, never on the scheduler's own folders.
+fairlead_library(fairlead_client
+  SOURCES cli/client.cc cli/credentials.cc cli/file.cc cli/print.cc cli/results_log.cc
+    cli/submitter.cc
+  DEPS fairlead_base fairlead_grpc gRPC::grpc++ nlohmann_json::nlohmann_json)
+
+fairlead_library(fairlead_cluster
+  SOURCES cli/cluster.cc cli/supervisor.cc
+  DEPS fairlead_client)
+
+fairlead_library(fairlead_task_files
+  SOURCES cli/image_set.cc cli/labels.cc cli/task_lines.cc
+  DEPS fairlead_client fairlead_image LibArchive::LibArchive)
+
+fairlead_library(fairlead_simulator
+  SOURCES cli/error_model.cc cli/simulated_contractor.cc cli/simulator.cc cli/timer_queue.cc
+    cli/truth.cc cli/work_stream.cc
+  DEPS fairlead_client fairlead_task_files absl::random_random absl::random_distributions)
+
+fairlead_library(fairlead_demo
+  SOURCES cli/demo_models.cc cli/demo_options.cc cli/demo_report.cc cli/demo_run.cc
+    cli/project_flags.cc
+  DEPS fairlead_cluster fairlead_simulator fairlead_generate fairlead_plot CLI11::CLI11)
+
+fairlead_library(fairlead_commands
+  SOURCES cli/command.cc cli/contractors.cc cli/dead.cc cli/demo.cc cli/doctor.cc cli/explain.cc
+    cli/generate.cc cli/models.cc cli/project.cc cli/results.cc cli/simulate.cc cli/status.cc
+    cli/submit.cc cli/token.cc cli/trainer_exec.cc cli/up.cc
+  DEPS fairlead_demo)
+
+fairlead_binary(fairlead SOURCES cli/main.cc DEPS fairlead_commands)

@@ -1,0 +1,99 @@
+// fairlead explain: what happened to a task, who was offered it, and why.
+#include <iostream>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/status.h"
+#include "scheduler/cli/client.h"
+#include "scheduler/cli/command.h"
+#include "scheduler/cli/print.h"
+
+namespace fairlead::cli {
+namespace {
+
+std::string FormatDecision(const v1::Decision& decision) {
+  std::string text = absl::StrFormat(
+      "\n%s  offered to %s: rank %d of %d, policy %s, seed %u\n", FormatTime(decision.create_time()),
+      decision.contractor(), decision.rank(), decision.candidate_count(),
+      decision.policy_version(), decision.seed());
+  std::vector<std::vector<std::string>> rows = {
+      {"  CANDIDATE", "INDEX", "QUALITY", "SAMPLED", "GAIN", "SECONDS", "FAIR", "EXCLUDED BY"}};
+  for (const auto& candidate : decision.candidates()) {
+    rows.push_back({absl::StrCat("  ", candidate.contractor()),
+                    absl::StrFormat("%.4f", candidate.index()),
+                    absl::StrFormat("%.3f", candidate.quality_mean()),
+                    absl::StrFormat("%.3f", candidate.quality_sampled()),
+                    absl::StrFormat("%.4f", candidate.information_gain()),
+                    absl::StrFormat("%.2f", candidate.expected_seconds()),
+                    absl::StrFormat("%.3f", candidate.fair_share()), candidate.excluded_by()});
+  }
+  absl::StrAppend(&text, FormatTable(rows));
+  if (!decision.flip().empty()) absl::StrAppend(&text, "  would have been: ", decision.flip(), "\n");
+  return text;
+}
+
+std::string FormatTask(const v1::Task& task) {
+  std::string text = absl::StrCat(task.name(), "\n  state ", v1::Task::State_Name(task.state()),
+                                  ", answers ", task.received_answers(), " of ",
+                                  task.wanted_answers(), " wanted\n");
+  if (task.has_prelabel()) {
+    absl::StrAppendFormat(&text, "  prelabel \"%s\", confidence %.3f, by %s\n",
+                          FormatAnswer(task.prelabel().answer()), task.prelabel().confidence(),
+                          task.prelabel().model_version());
+  }
+  for (const v1::Annotation& annotation : task.annotations()) {
+    absl::StrAppendFormat(&text, "  %s  %s answered \"%s\"\n", FormatTime(annotation.create_time()),
+                          annotation.contractor(), FormatAnswer(annotation.answer()));
+  }
+  if (task.has_label()) {
+    absl::StrAppendFormat(&text, "  label \"%s\", confidence %.4f, from %d answers%s, %s\n",
+                          FormatAnswer(task.label().answer()), task.label().confidence(),
+                          task.label().answers(),
+                          task.label().used_prelabel() ? " and the prelabel" : "",
+                          task.label().aggregation());
+  }
+  if (!task.end_reason().empty()) absl::StrAppend(&text, "  ended: ", task.end_reason(), "\n");
+  return text;
+}
+
+absl::Status RunExplain(const GlobalOptions& globals, const std::string& task,
+                        const std::string& project) {
+  ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kClient));
+  v1::ExplainTaskRequest request;
+  request.set_name(absl::StartsWith(task, "tenants/")
+                       ? task
+                       : absl::StrCat(client->ProjectName(project), "/tasks/", task));
+  if (!absl::StartsWith(task, "tenants/") && project.empty()) {
+    return FieldError("task", "give the full name, or --project with the id");
+  }
+  ASSIGN_OR_RETURN(
+      const v1::ExplainTaskResponse response,
+      client->Call(client->tasks(), &v1::TaskService::Stub::ExplainTask, request));
+  if (globals.json) {
+    PrintJson(response);
+    return absl::OkStatus();
+  }
+  std::cout << FormatTask(response.task());
+  for (const std::string& event : response.history()) std::cout << "  " << event << "\n";
+  for (const v1::Decision& decision : response.decisions()) std::cout << FormatDecision(decision);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddExplainCommand(CommandLine& line) {
+  auto task = std::make_shared<std::string>();
+  auto project = std::make_shared<std::string>();
+  GlobalOptions& globals = line.globals;
+  CLI::App* command =
+      line.Add(nullptr, "explain", "What happened to a task, and why",
+               "fairlead explain --project prices 01hf3v6c9m2k4x8q0r5t7w1y3z",
+               [&globals, task, project] { return Finish(RunExplain(globals, *task, *project)); });
+  command->add_option("task", *task, "Task id or full name")->required();
+  command->add_option("--project", *project, "Project of a task id");
+}
+
+}  // namespace fairlead::cli

@@ -1,0 +1,130 @@
+// fairlead models: what was trained, what serves, promotion by hand and the way back.
+#include <iostream>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/status.h"
+#include "scheduler/cli/client.h"
+#include "scheduler/cli/command.h"
+#include "scheduler/cli/print.h"
+
+namespace fairlead::cli {
+namespace {
+
+absl::Status ListModels(const GlobalOptions& globals) {
+  ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kClient));
+  v1::ListModelsRequest request;
+  request.set_parent(client->tenant_name());
+  request.set_page_size(1000);
+  std::vector<std::vector<std::string>> rows = {{"MODEL", "KIND", "CHAMPION", "PREVIOUS"}};
+  do {
+    ASSIGN_OR_RETURN(const v1::ListModelsResponse page,
+                     client->Call(client->models(), &v1::ModelService::Stub::ListModels, request));
+    for (const v1::Model& model : page.models()) {
+      if (globals.json) PrintJson(model);
+      rows.push_back({LastPart(model.name()), v1::TaskKind_Name(model.kind()),
+                      LastPart(model.champion()), LastPart(model.previous())});
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  if (!globals.json) std::cout << FormatTable(rows);
+  return absl::OkStatus();
+}
+
+std::string FormatVersion(const v1::ModelVersion& version) {
+  std::string text = absl::StrCat(LastPart(version.name()), "  ",
+                                  v1::ModelVersion::State_Name(version.state()), "  ",
+                                  FormatTime(version.create_time()), "\n  gate: ",
+                                  version.gate_decision(), "\n");
+  for (const auto& [name, value] : version.metrics()) {
+    absl::StrAppendFormat(&text, "  %-32s %.6g\n", name, value);
+  }
+  return text;
+}
+
+absl::Status ShowModel(const GlobalOptions& globals, const std::string& model) {
+  ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kClient));
+  v1::ListModelVersionsRequest request;
+  request.set_parent(client->ModelName(model));
+  request.set_page_size(1000);
+  do {
+    ASSIGN_OR_RETURN(
+        const v1::ListModelVersionsResponse page,
+        client->Call(client->models(), &v1::ModelService::Stub::ListModelVersions, request));
+    for (const v1::ModelVersion& version : page.versions()) {
+      if (globals.json) {
+        PrintJson(version);
+      } else {
+        std::cout << FormatVersion(version);
+      }
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return absl::OkStatus();
+}
+
+void PrintModel(const GlobalOptions& globals, const v1::Model& model) {
+  if (globals.json) {
+    PrintJson(model);
+  } else {
+    std::cout << model.name() << ": champion " << model.champion() << ", previous "
+              << model.previous() << "\n";
+  }
+}
+
+absl::Status Promote(const GlobalOptions& globals, const std::string& version) {
+  if (!absl::StrContains(version, "/versions/")) {
+    return FieldError("version", "give MODEL/versions/VERSION, as `models show --json` prints it");
+  }
+  ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kClient));
+  v1::PromoteModelRequest request;
+  request.set_version(client->ModelName(version));
+  ASSIGN_OR_RETURN(const v1::Model model,
+                   client->Call(client->models(), &v1::ModelService::Stub::PromoteModel, request));
+  PrintModel(globals, model);
+  return absl::OkStatus();
+}
+
+absl::Status Rollback(const GlobalOptions& globals, const std::string& name) {
+  ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kClient));
+  v1::RollbackModelRequest request;
+  request.set_name(client->ModelName(name));
+  // A repeated rollback would go forward again: it is never tried twice by itself.
+  ASSIGN_OR_RETURN(const v1::Model model,
+                   client->Call(client->models(), &v1::ModelService::Stub::RollbackModel, request,
+                                absl::ZeroDuration()));
+  PrintModel(globals, model);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddModelsCommands(CommandLine& line) {
+  auto name = std::make_shared<std::string>();
+  GlobalOptions& globals = line.globals;
+  CLI::App* models = line.Add(nullptr, "models", "Models: list, show, promote, rollback",
+                              "fairlead models list");
+  models->require_subcommand(1);
+  line.Add(models, "list", "Models of the tenant", "fairlead models list --json",
+           [&globals] { return Finish(ListModels(globals)); });
+  line.Add(models, "show", "Versions of a model with their metrics and the gate's reasons",
+           "fairlead models show prices-ocr",
+           [&globals, name] { return Finish(ShowModel(globals, *name)); })
+      ->add_option("model", *name, "Model id or full name")
+      ->required();
+  line.Add(models, "promote", "Make a version the champion by hand",
+           "fairlead models promote prices-ocr/versions/3",
+           [&globals, name] { return Finish(Promote(globals, *name)); })
+      ->add_option("version", *name, "MODEL/versions/VERSION or full name")
+      ->required();
+  line.Add(models, "rollback", "Make the previous champion the champion again",
+           "fairlead models rollback prices-ocr",
+           [&globals, name] { return Finish(Rollback(globals, *name)); })
+      ->add_option("model", *name, "Model id or full name")
+      ->required();
+}
+
+}  // namespace fairlead::cli

@@ -1,0 +1,46 @@
+// A project's settings as options of the command line: of `project create` and of `submit --create`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "CLI/App.hpp"
+#include "absl/status/statusor.h"
+#include "fairlead/v1/project_service.pb.h"
+#include "scheduler/cli/client.h"
+
+namespace fairlead::cli {
+
+struct ProjectFlags {
+  std::string kind;  // ocr | class | pair | ranking | rating | free-text.
+  int64_t pay_micros = 10000;
+  std::string currency = "USD";
+  int min_answers = 1;
+  int max_answers = 5;
+  double target_confidence = 0.95;
+  int gold_answers = 3;
+  double offer_window_seconds = 60;
+  double work_window_seconds = 600;
+  std::vector<std::string> classes;
+  std::string alphabet;
+  int max_text_length = 64;
+  double min_rating = 1;
+  double max_rating = 5;
+  bool allow_tie = false;
+  std::string guidelines;
+  bool train = false;
+  bool prelabel = false;
+  int train_after_labels = 256;
+};
+
+// Declares the options on `command`; `flags` must outlive the parse.
+void DeclareProjectFlags(CLI::App* command, ProjectFlags& flags, bool with_kind);
+
+// INVALID_ARGUMENT for an unknown kind; everything else is the server's to judge.
+absl::StatusOr<v1::ProjectSettings> SettingsFrom(const ProjectFlags& flags);
+
+// Creates the project; the same settings again are OK.
+absl::StatusOr<v1::Project> CreateProject(const Client& client, const std::string& project,
+                                          const ProjectFlags& flags);
+
+}  // namespace fairlead::cli
