@@ -4,6 +4,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -41,8 +42,10 @@ class WorkerProcessTest : public ::testing::Test {
     });
   }
   int64_t Count(int64_t queue::LaneStats::*member) {
+    const absl::StatusOr<std::vector<queue::LaneStats>> all = cluster_->lane().Stats();
+    if (!all.ok()) return -1;
     int64_t sum = 0;
-    for (const queue::LaneStats& stats : *cluster_->lane().Stats()) sum += stats.*member;
+    for (const queue::LaneStats& stats : *all) sum += stats.*member;
     return sum;
   }
   std::unique_ptr<testing::WorkerCluster> cluster_;
