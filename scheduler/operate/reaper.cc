@@ -11,7 +11,7 @@
 namespace fairlead::operate {
 namespace {
 
-constexpr int kLimit = 200;
+constexpr int kLimit = 100;
 
 // What was done meanwhile by somebody else is not an error of this loop.
 absl::Status OnlyOutages(const absl::Status& status) {

@@ -19,7 +19,7 @@ class Reaper {
  public:
   Reaper(store::TaskStore* tasks, queue::JobQueue* jobs) : tasks_(tasks), jobs_(jobs) {}
 
-  // At most 200 of each kind a shard; returns how many were due.
+  // At most 100 of each kind a shard; returns how many were due.
   absl::StatusOr<int> RunOnce(absl::Time now);
 
  private:

@@ -30,7 +30,8 @@ grpc::Status CallEmpty(const std::string& address, const std::string& method, co
   bool ok = false;
   call->StartCall(reinterpret_cast<void*>(1));
   queue.Next(&tag, &ok);
-  grpc::ByteBuffer empty;
+  const grpc::Slice nothing("", 0);
+  const grpc::ByteBuffer empty(&nothing, 1);
   call->Write(empty, grpc::WriteOptions().set_last_message(), reinterpret_cast<void*>(2));
   queue.Next(&tag, &ok);
   grpc::Status status;
@@ -98,7 +99,8 @@ TEST_F(ApiTest, EveryMethodIsInTheTableAndRefusesCallersWithoutAToken) {
 
 TEST_F(ApiTest, ARoleThatMayNotCallIsRefused) {
   const std::string contractor = ContractorToken("curious");
-  for (const auto& [method, rule] : rpc::MethodTable(rpc::ServedServices()).rules()) {
+  const rpc::MethodTable table(rpc::ServedServices());
+  for (const auto& [method, rule] : table.rules()) {
     bool allowed = false;
     for (int role : rule.roles()) allowed = allowed || role == v1::ROLE_CONTRACTOR;
     if (allowed) continue;
