@@ -13,7 +13,6 @@
 #include "google/protobuf/empty.pb.h"
 #include "google/protobuf/wrappers.pb.h"
 #include "google/rpc/error_details.pb.h"
-#include "scheduler/cli/credentials.h"
 #include "scheduler/cli/file.h"
 
 namespace fairlead::cli {
@@ -102,8 +101,8 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const GlobalOptions& glo
       if (address.empty()) address = credentials->address;
       if (tenant.empty()) tenant = credentials->tenant;
       if (token.empty()) {
-        token = speaker == Speaker::kOperator ? credentials->operator_token
-                                              : credentials->client_token;
+        token =
+            speaker == Speaker::kOperator ? credentials->operator_token : credentials->client_token;
       }
     } else if (address.empty() || token.empty()) {
       return Annotate(credentials.status(),

@@ -10,8 +10,8 @@
 
 namespace fairlead::cli {
 
-// Called with the name relative to the set and the bytes; empty bytes with `error` set when the file
-// cannot be read or is larger than the bound. Stops at the first status that is not OK.
+// Called with the name relative to the set and the bytes; empty bytes with `error` set when the
+// file cannot be read or is larger than the bound. Stops at the first status that is not OK.
 using ImageVisitor = std::function<absl::Status(const std::string& name, std::string bytes,
                                                 const absl::Status& error)>;
 
