@@ -53,7 +53,8 @@ absl::Status FromGrpc(const grpc::Status& status) {
       }
     }
   }
-  absl::string_view message = status.error_message();
+  const std::string whole_message = status.error_message();
+  absl::string_view message = whole_message;
   if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT && !field.empty()) {
     absl::ConsumePrefix(&message, absl::StrCat(field, ": "));
     return FieldError(field, message);
