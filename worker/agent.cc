@@ -15,6 +15,7 @@ namespace fairlead::worker {
 namespace {
 
 constexpr int kSessionBytes = 16;
+constexpr int kMaxDoublings = 2;
 constexpr size_t kMaxErrorBytes = 2048;
 constexpr size_t kMaxNoteBytes = 1024;
 
@@ -65,7 +66,7 @@ void Agent::RequestStop() {
 
 AgentExit Agent::Run() {
   while (!stopping_) {
-    if (!RunOnce() && !stopping_) Idle();
+    if (!RunOnce() && !unsure_ && !stopping_) Idle();
   }
   return interrupted_ ? AgentExit::kInterrupted : AgentExit::kIdle;
 }
@@ -89,30 +90,35 @@ queue::TickRequest Agent::BaseTick() const {
 std::optional<queue::Lease> Agent::LeaseOne() {
   if (unsure_) {
     absl::StatusOr<std::vector<queue::Lease>> mine = queue_->Mine(session());
-    if (!mine.ok()) {
-      FAIRLEAD_LOG(WARNING) << "cannot ask what is held status=" << mine.status();
-      Pause(options_.retry);
-      return std::nullopt;
-    }
+    if (!mine.ok()) return Failed(mine.status());
     unsure_ = false;
     if (!mine->empty()) return std::move(mine->front());
   }
   queue::TickRequest request = BaseTick();
   request.want = 1;
   absl::StatusOr<queue::TickResponse> response = queue_->Tick(request);
-  if (!response.ok()) {
-    FAIRLEAD_LOG(WARNING) << "cannot lease status=" << response.status();
-    unsure_ = true;
-    Pause(options_.retry);
-    return std::nullopt;
+  if (response.ok() && response->fenced) {
+    NewSession();
+    request.session = session();
+    response = queue_->Tick(request);
   }
-  if (response->fenced) NewSession();
+  if (!response.ok()) {
+    unsure_ = true;
+    return Failed(response.status());
+  }
+  failures_ = 0;
   if (response->drain) {
     FAIRLEAD_LOG(INFO) << "asked to drain";
     RequestStop();
   }
   if (response->leases.empty()) return std::nullopt;
   return std::move(response->leases.front());
+}
+
+std::nullopt_t Agent::Failed(const absl::Status& status) {
+  FAIRLEAD_LOG(WARNING) << "cannot lease status=" << status;
+  Pause(options_.retry * (1 << std::min(failures_++, kMaxDoublings)));
+  return std::nullopt;
 }
 
 void Agent::RunJob(queue::Lease lease) {

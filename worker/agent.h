@@ -69,6 +69,8 @@ class Agent {
   void NewSession();
   queue::TickRequest BaseTick() const;
   std::optional<queue::Lease> LeaseOne();
+  // Logs and pauses, longer after each failure in a row.
+  std::nullopt_t Failed(const absl::Status& status);
   void RunJob(queue::Lease lease);
   void KeepAlive(Held* held);
   void Beat(Held* held);
@@ -85,6 +87,7 @@ class Agent {
   std::atomic<bool> stopping_{false};
   std::atomic<bool> interrupted_{false};
   bool unsure_ = false;  // A reply was lost: the queue may have leased us something.
+  int failures_ = 0;     // In a row, of asking for work.
 
   mutable Mutex mu_;
   CondVar changed_;

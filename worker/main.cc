@@ -1,10 +1,11 @@
 // fairlead-worker: leases training and prelabel jobs and runs them. Exit codes: 0 it drained while
 // idle, 64 a bad setting, 75 it drained and handed an unfinished job back (EX_TEMPFAIL).
-#include <pthread.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -106,20 +107,31 @@ std::string Describe(const Flags& flags) {
       .dump();
 }
 
-// SIGTERM and SIGINT are taken by one thread, so that no handler runs inside anything else.
-sigset_t BlockStopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
+// SIGTERM and SIGINT become bytes in a pipe that one thread reads. Blocking them for sigwait would
+// not do: libraries start threads before main, and those would still take the default action.
+int stop_pipe[2] = {-1, -1};
+
+void TellStop(int /*signal*/) {
+  const char byte = 1;
+  [[maybe_unused]] const ssize_t written = write(stop_pipe[1], &byte, 1);
 }
 
-void AwaitStop(sigset_t signals, Agent* agent) {
-  int number = 0;
-  sigwait(&signals, &number);
-  FAIRLEAD_LOG(INFO) << "draining signal=" << number;
+absl::Status CatchStopSignals() {
+  if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return ErrnoStatus("making a pipe");
+  fcntl(stop_pipe[0], F_SETFL, 0);  // The reader waits, the handler never does.
+  struct sigaction action = {};
+  action.sa_handler = TellStop;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
+  return absl::OkStatus();
+}
+
+void AwaitStop(Agent* agent) {
+  char byte = 0;
+  while (read(stop_pipe[0], &byte, 1) < 0 && errno == EINTR) {
+  }
+  FAIRLEAD_LOG(INFO) << "draining";
   agent->RequestStop();
 }
 
@@ -131,7 +143,7 @@ std::map<std::string, JobHandler*> Select(const std::vector<std::string>& kinds,
 }
 
 absl::StatusOr<int> Serve(const Flags& flags) {
-  const sigset_t signals = BlockStopSignals();
+  RETURN_IF_ERROR(CatchStopSignals());
   redis::RedisOptions redis_options;
   redis_options.address = flags.redis;
   redis_options.user = flags.redis_user;
@@ -172,11 +184,11 @@ absl::StatusOr<int> Serve(const Flags& flags) {
                            {"train-reward", &train_reward},
                            {"prelabel-reward", &prelabel_reward}}),
       [&lane](absl::Duration timeout) { return lane.WaitForWork(timeout); }, options);
-  std::thread stopper(AwaitStop, signals, &agent);
+  std::thread stopper(AwaitStop, &agent);
   FAIRLEAD_LOG(INFO) << "worker ready lane=" << flags.lane;
   const AgentExit exit = agent.Run();
   // The queue may have asked for the drain: then the thread still waits for its signal.
-  pthread_kill(stopper.native_handle(), SIGTERM);
+  TellStop(SIGTERM);
   stopper.join();
   return exit == AgentExit::kInterrupted ? kExitInterrupted : 0;
 }

@@ -3,10 +3,10 @@
 //
 // Convention of every function. KEYS[1..3] are the slot's incarnation, sequence counter and event
 // stream (lane functions: see lua/lane.lua). ARGV[1] = now in Unix ms, 0 means Redis TIME (only
-// simulation passes another); ARGV[2] = the slot's incarnation as the caller knows it. It returns an
-// array: {code, now_ms, seq, …}; code "OK" or one of the codes documented above the function; seq is
-// the sequence of the event it wrote, 0 for none. Validates first, writes last: another code than OK
-// means nothing was written.
+// simulation passes another); ARGV[2] = the slot's incarnation as the caller knows it. It returns
+// an array: {code, now_ms, seq, …}; code "OK" or one of the codes documented above the function;
+// seq is the sequence of the event it wrote, 0 for none. Validates first, writes last: another code
+// than OK means nothing was written.
 #pragma once
 
 #include <string>
@@ -32,7 +32,8 @@ absl::Status LoadFunctions(ConnectionPool& pool, const std::vector<std::string>&
 // FCALL name with keys and arguments. When Redis has forgotten the library it is loaded again and
 // the call repeated once (it had no effect the first time).
 absl::StatusOr<Reply> CallFunction(ConnectionPool& pool, absl::string_view name,
-                                   const std::vector<std::string>& keys, const Arguments& arguments);
+                                   const std::vector<std::string>& keys,
+                                   const Arguments& arguments);
 
 // The FCALL command for a pipeline.
 Arguments FunctionCommand(absl::string_view name, const std::vector<std::string>& keys,

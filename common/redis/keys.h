@@ -1,5 +1,6 @@
-// EVERY Redis key of Fairlead: name, type, bound, who writes and who reads. `{…}` is the hash tag: a
-// transition touches the keys of one tag only. No key has a TTL unless said; leases are never TTL keys.
+// EVERY Redis key of Fairlead: name, type, bound, who writes and who reads. `{…}` is the hash tag:
+// a transition touches the keys of one tag only. No key has a TTL unless said; leases are never TTL
+// keys.
 #pragma once
 
 #include <string>
@@ -67,7 +68,8 @@ inline std::string RequestKey(absl::string_view slot, absl::string_view project,
 // ---- Contractor homes ---------------------------------------------------------------------------
 // SET of contractor ids.
 inline std::string ContractorsKey(absl::string_view slot) { return SlotKey(slot, "cs"); }
-// HASH of a contractor: rec (ContractorRecord), bal (micros), n (annotations). Projection of events.
+// HASH of a contractor: rec (ContractorRecord), bal (micros), n (annotations). Projection of
+// events.
 inline std::string ContractorKey(absl::string_view slot, absl::string_view contractor) {
   return SlotKey(slot, absl::StrCat("c:", contractor));
 }
@@ -77,8 +79,9 @@ inline std::string CreditKey(absl::string_view slot) { return SlotKey(slot, "cr"
 // HASH task slot → sequence folded so far: each pay entry is folded exactly once.
 inline std::string FoldCursorKey(absl::string_view slot) { return SlotKey(slot, "cur"); }
 
-// ---- Registry (slot "sys") ------------------------------------------------------------------------
-// HASHes id → record: tenants, tokens (by SHA-256 of the secret), models.
+// ---- Registry (slot "sys")
+// ------------------------------------------------------------------------ HASHes id → record:
+// tenants, tokens (by SHA-256 of the secret), models.
 inline std::string TenantsKey() { return SlotKey("sys", "tenants"); }
 inline std::string TokensKey() { return SlotKey("sys", "tokens"); }
 inline std::string ModelsKey() { return SlotKey("sys", "models"); }
@@ -87,11 +90,12 @@ inline std::string SchemaKey() { return SlotKey("sys", "schema"); }
 // HASH: id, token, until (ms): who leads the pool.
 inline std::string LeaderKey() { return SlotKey("sys", "leader"); }
 
-// ---- Machine lanes --------------------------------------------------------------------------------
-// All jobs of a lane stand in the same few keys, so that every call can declare what it touches. What
-// has not ended is bounded (100,000 jobs), what has is forgotten past the latest 10,000 of each kind
-// of end. Only functions of lua/lane.lua write these; its head gives the packed formats.
-// HASHes job → JobRecord (gone once done), packed state, last error, progress text.
+// ---- Machine lanes
+// -------------------------------------------------------------------------------- All jobs of a
+// lane stand in the same few keys, so that every call can declare what it touches. What has not
+// ended is bounded (100,000 jobs), what has is forgotten past the latest 10,000 of each kind of
+// end. Only functions of lua/lane.lua write these; its head gives the packed formats. HASHes job →
+// JobRecord (gone once done), packed state, last error, progress text.
 inline std::string JobRecordsKey(absl::string_view slot) { return SlotKey(slot, "rec"); }
 inline std::string JobStatesKey(absl::string_view slot) { return SlotKey(slot, "st"); }
 inline std::string JobErrorsKey(absl::string_view slot) { return SlotKey(slot, "err"); }

@@ -6,6 +6,7 @@
 #include "common/blob/blob_store.h"
 #include "common/queue/job_queue.h"
 #include "scheduler/api/auth.h"
+#include "scheduler/api/job_grants.h"
 #include "scheduler/dispatch/task_view.h"
 #include "scheduler/quality/score_book.h"
 #include "scheduler/store/event_follower.h"
@@ -30,6 +31,7 @@ struct Parts {
   const quality::ScoreBook* scores;
   BlobStore* blobs;
   queue::JobQueue* jobs;
+  JobGrants* grants;
 };
 
 // How long a call waits for its event to be on disk before it answers DEADLINE_EXCEEDED.

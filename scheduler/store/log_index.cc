@@ -174,6 +174,12 @@ absl::StatusOr<std::vector<v1::AnnotationRecord>> LogIndex::Annotations(absl::st
   return records;
 }
 
+size_t LogIndex::AnnotationCount(absl::string_view contractor) const {
+  MutexLock lock(&mu_);
+  auto found = contractors_.find(contractor);
+  return found == contractors_.end() ? 0 : found->second.size();
+}
+
 int64_t LogIndex::LabelCount(absl::string_view project) const {
   MutexLock lock(&mu_);
   auto found = projects_.find(project);

@@ -50,6 +50,7 @@ class LogIndex final : public EventSink {
   // Accepted annotations of one contractor, newest first, skipping `skip`, at most `limit`.
   absl::StatusOr<std::vector<v1::AnnotationRecord>> Annotations(absl::string_view contractor,
                                                                 size_t skip, size_t limit) const;
+  size_t AnnotationCount(absl::string_view contractor) const;
   // Labels of a project so far, gold apart.
   int64_t LabelCount(absl::string_view project) const;
   // When label number `count` (from 0, gold apart) of a project came, Unix ms; INT64_MAX without one.

@@ -57,8 +57,8 @@ TEST_F(FunctionsTest, SaysWhenTheFunctionIsMissingAndMayNotBeLoaded) {
   options.user = "w";
   options.password = "p";
   ConnectionPool limited(options);
-  EXPECT_TRUE(
-      absl::StrContains(CallFunction(limited, "fl_lane_tick", {}, {}).status().message(), "NOPERM"));
+  EXPECT_TRUE(absl::StrContains(CallFunction(limited, "fl_lane_tick", {}, {}).status().message(),
+                                "NOPERM"));
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ TEST(ReadoutTest, CtcLikelihoodEqualsTheSumOverAllPaths) {
       std::string read;
       int last = 0;
       for (int t = 0, rest = path; t < 4; ++t, rest /= 3) {
-        const float* row = table.image(0) + t * 3;
+        const std::vector<double> row(table.image(0) + t * 3, table.image(0) + t * 3 + 3);
         const int c = rest % 3;
         p *= std::exp(row[c]) / (std::exp(row[0]) + std::exp(row[1]) + std::exp(row[2]));
         if (c != 0 && c != last) read += c == 1 ? 'a' : 'b';

@@ -8,3 +8,14 @@ if(TARGET fairlead_agent)
     SOURCES worker/agent_test.cc
     DEPS fairlead_agent)
 endif()
+
+if(TARGET fairlead-worker)
+  fairlead_test(worker_process_test
+    SOURCES worker/blob_server.cc worker/worker_cluster.cc worker/worker_process_test.cc
+    DEPS fairlead_blob fairlead_grpc fairlead_image fairlead_queue fairlead_test_support
+    LABEL e2e
+    TIMEOUT 300)
+  target_compile_definitions(worker_process_test
+    PRIVATE FAIRLEAD_WORKER_BINARY="$<TARGET_FILE:fairlead-worker>")
+  add_dependencies(worker_process_test fairlead-worker)
+endif()

@@ -113,8 +113,8 @@ end
 -- The session's {member, token, id}, at most MAX_HELD.
 local function held_by(keys, session)
   local list = {}
-  local members = redis.call('ZRANGEBYLEX', keys[HELD], '[' .. session .. '|', '(' .. session .. '}',
-    'LIMIT', 0, MAX_HELD)
+  local members = redis.call('ZRANGEBYLEX', keys[HELD], '[' .. session .. '|',
+    '(' .. session .. '}', 'LIMIT', 0, MAX_HELD)
   for _, member in ipairs(members) do
     local token, id = string.match(member, '^[^|]*|([^|]*)|(.*)$')
     list[#list + 1] = {member = member, token = token, id = id}
@@ -374,7 +374,8 @@ local function reap(keys, argv)
 end
 
 -- cancel: a job that has not ended is dead with the error "cancelled"; who holds it is told at
--- its next tick. ARGV 3 job. Returns {OK, now, seq}. Codes: NOT_FOUND, TERMINAL. allow-oom. O(log n).
+-- its next tick. ARGV 3 job. Returns {OK, now, seq}. Codes: NOT_FOUND, TERMINAL. allow-oom.
+-- O(log n).
 local function cancel(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end

@@ -1,0 +1,229 @@
+// One contractor's way through an assignment by unary calls: tokens, repetition, lapses, late work.
+#include <gmock/gmock.h>
+
+#include <functional>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "tests/e2e/cluster_fixture.h"
+
+namespace fairlead::e2e {
+namespace {
+
+// Polls a condition of the server's state; the server has no event for a test to wait on.
+bool Eventually(absl::Duration within, const std::function<bool()>& holds) {
+  const absl::Time until = absl::Now() + within;
+  while (!holds()) {
+    if (absl::Now() > until) return false;
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  return true;
+}
+
+// A contractor that uses the unary calls.
+class Person {
+ public:
+  Person(const std::string& address, const std::string& token)
+      : channel_(cli::OpenChannel(address)), stub_(v1::ContractorService::NewStub(channel_)),
+        caller_(address, token, "dev") {}
+
+  void Online(int credit) {
+    v1::SetAvailabilityRequest request;
+    request.set_credit(credit);
+    auto set = caller_.Call(stub_.get(), &v1::ContractorService::Stub::SetAvailability, request);
+    ASSERT_TRUE(set.ok()) << set.status();
+  }
+  v1::Offer NextOffer() {
+    v1::PollOffersRequest request;
+    request.mutable_wait()->set_seconds(10);
+    auto offers = caller_.Call(stub_.get(), &v1::ContractorService::Stub::PollOffers, request);
+    EXPECT_TRUE(offers.ok()) << offers.status();
+    EXPECT_TRUE(offers.ok() && offers->offers_size() > 0) << "no offer came";
+    return offers.ok() && offers->offers_size() > 0 ? offers->offers(0) : v1::Offer();
+  }
+  absl::StatusOr<v1::Assignment> Accept(const v1::Offer& offer) {
+    v1::AcceptOfferRequest request;
+    request.set_assignment(offer.assignment());
+    request.set_token(offer.token());
+    return caller_.Call(stub_.get(), &v1::ContractorService::Stub::AcceptOffer, request);
+  }
+  absl::StatusOr<v1::Receipt> Submit(const v1::Offer& offer, const std::string& answer,
+                                     const std::string& token = "") {
+    v1::SubmitAnnotationRequest request;
+    request.set_assignment(offer.assignment());
+    request.set_token(token.empty() ? offer.token() : token);
+    request.mutable_answer()->set_class_name(answer);
+    return caller_.Call(stub_.get(), &v1::ContractorService::Stub::SubmitAnnotation, request);
+  }
+  absl::Status Report(const v1::Offer& offer) {
+    v1::ReportTaskRequest request;
+    request.set_assignment(offer.assignment());
+    request.set_token(offer.token());
+    request.set_reason("cannot be read");
+    return caller_.Call(stub_.get(), &v1::ContractorService::Stub::ReportTask, request).status();
+  }
+  absl::Status Decline(const v1::Offer& offer) {
+    v1::DeclineOfferRequest request;
+    request.set_assignment(offer.assignment());
+    request.set_token(offer.token());
+    return caller_.Call(stub_.get(), &v1::ContractorService::Stub::DeclineOffer, request).status();
+  }
+  cli::Client& caller() { return caller_; }
+
+ private:
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::ContractorService::Stub> stub_;
+  cli::Client caller_;
+};
+
+class AssignmentTest : public ClusterTest {
+ protected:
+  void SetUp() override {
+    ClusterTest::SetUp();
+    StartCluster(0);
+    project_ = CreateClassProject("work");
+  }
+  Person NewPerson(const std::string& name) { return Person(cluster().address(), ContractorToken(name)); }
+  v1::Task Get(const std::string& name) {
+    v1::GetTaskRequest request;
+    request.set_name(name);
+    auto task = client().Call(client().tasks(), &v1::TaskService::Stub::GetTask, request);
+    EXPECT_TRUE(task.ok()) << task.status();
+    return task.ok() ? *task : v1::Task();
+  }
+  std::string project_;
+};
+
+TEST_F(AssignmentTest, ARepeatedSubmitReturnsTheFirstReceipt) {
+  Submit(project_, 0, 1, "one");
+  Person ana = NewPerson("ana");
+  ana.Online(1);
+  const v1::Offer offer = ana.NextOffer();
+  EXPECT_EQ(offer.pay_micros(), 20'000);
+  ASSERT_TRUE(ana.Accept(offer).ok());
+  ASSERT_TRUE(ana.Accept(offer).ok()) << "accepting again resumes the work";
+  auto first = ana.Submit(offer, "a");
+  auto second = ana.Submit(offer, "b");
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(first->SerializeAsString(), second->SerializeAsString());
+  EXPECT_EQ(first->pay_micros(), 20'000);
+  v1::GetScorecardsRequest request;
+  request.set_contractor("contractors/ana");
+  EXPECT_TRUE(Eventually(absl::Seconds(10), [&] {
+    auto cards = op().Call(op().accounts(), &v1::AccountService::Stub::GetScorecards, request);
+    return cards.ok() && cards->balance_micros() == 20'000;
+  }));
+}
+
+TEST_F(AssignmentTest, AStaleTokenIsRefused) {
+  Submit(project_, 0, 1, "one");
+  Person ana = NewPerson("ana");
+  ana.Online(1);
+  const v1::Offer offer = ana.NextOffer();
+  ASSERT_TRUE(ana.Accept(offer).ok());
+  auto stale = ana.Submit(offer, "a", "0123456789abcdef");
+  EXPECT_TRUE(absl::IsAborted(stale.status())) << stale.status();
+  EXPECT_EQ(ReasonOf(stale.status()), "LEASE_LOST");
+  Person eve = NewPerson("eve");
+  auto stolen = eve.Submit(offer, "a");
+  EXPECT_EQ(ReasonOf(stolen.status()), "LEASE_LOST") << stolen.status();
+  EXPECT_TRUE(ana.Submit(offer, "a").ok());
+}
+
+TEST_F(AssignmentTest, WorkSubmittedBeforeItsOfferIsAcceptedIsRefused) {
+  Submit(project_, 0, 1, "one");
+  Person ana = NewPerson("ana");
+  ana.Online(1);
+  const v1::Offer offer = ana.NextOffer();
+  auto early = ana.Submit(offer, "a");
+  EXPECT_TRUE(absl::IsFailedPrecondition(early.status())) << early.status();
+  EXPECT_EQ(ReasonOf(early.status()), "STATE_NOT_ACCEPTED");
+  auto wrong = ana.Accept(offer);
+  ASSERT_TRUE(wrong.ok());
+  auto unknown_class = ana.Submit(offer, "z");
+  EXPECT_EQ(FieldOf(unknown_class.status()), "answer.class_name") << unknown_class.status();
+}
+
+TEST_F(AssignmentTest, AnOfferThatLapsesMovesOnAndItsTokenIsDead) {
+  const std::string task = Submit(project_, 0, 1, "one").at(0);
+  Person ana = NewPerson("ana");
+  ana.Online(1);
+  const v1::Offer offer = ana.NextOffer();
+  ana.Online(0);
+  ASSERT_TRUE(Eventually(absl::Seconds(10), [&] { return Get(task).state() == v1::Task::READY; }))
+      << "the offer window of a second has passed";
+  EXPECT_EQ(ReasonOf(ana.Accept(offer).status()), "LEASE_LOST");
+  Person ben = NewPerson("ben");
+  ben.Online(1);
+  const v1::Offer next = ben.NextOffer();
+  EXPECT_EQ(next.project(), project_);
+  EXPECT_NE(next.token(), offer.token());
+}
+
+TEST_F(AssignmentTest, NobodyIsOfferedADeclinedTaskAgain) {
+  const std::string task = Submit(project_, 0, 1, "one").at(0);
+  Person ana = NewPerson("ana");
+  ana.Online(1);
+  ASSERT_TRUE(ana.Decline(ana.NextOffer()).ok());
+  Person ben = NewPerson("ben");
+  ben.Online(1);
+  const v1::Offer offer = ben.NextOffer();
+  EXPECT_THAT(offer.assignment(), ::testing::HasSubstr(task));
+  ASSERT_TRUE(ben.Accept(offer).ok());
+  ASSERT_TRUE(ben.Submit(offer, "a").ok());
+  // Ana is the only one left for the second answer, and is not asked.
+  v1::PollOffersRequest poll;
+  auto stub = v1::ContractorService::NewStub(cli::OpenChannel(cluster().address()));
+  auto offers = ana.caller().Call(stub.get(), &v1::ContractorService::Stub::PollOffers, poll);
+  ASSERT_TRUE(offers.ok()) << offers.status();
+  EXPECT_EQ(offers->offers_size(), 0);
+}
+
+TEST_F(AssignmentTest, TwoReportsSendATaskToTheDeadLettersAndReplayBringsItBack) {
+  const std::string task = Submit(project_, 0, 1, "one").at(0);
+  for (const char* name : {"ana", "ben"}) {
+    Person person = NewPerson(name);
+    person.Online(1);
+    const v1::Offer offer = person.NextOffer();
+    ASSERT_TRUE(person.Accept(offer).ok());
+    const absl::Status reported = person.Report(offer);
+    ASSERT_TRUE(reported.ok()) << reported;
+  }
+  ASSERT_TRUE(Eventually(absl::Seconds(10), [&] { return Get(task).state() == v1::Task::DEAD; }));
+  auto dead = op().Call(op().admin(), &v1::AdminService::Stub::ListDeadLetters, {});
+  ASSERT_TRUE(dead.ok()) << dead.status();
+  ASSERT_EQ(dead->dead_letters_size(), 1);
+  EXPECT_EQ(dead->dead_letters(0).name(), task);
+  EXPECT_THAT(dead->dead_letters(0).reason(), ::testing::HasSubstr("2 contractors"));
+  v1::ReplayDeadLetterRequest replay;
+  replay.set_name(task);
+  ASSERT_TRUE(op().Call(op().admin(), &v1::AdminService::Stub::ReplayDeadLetter, replay).ok());
+  EXPECT_EQ(Get(task).state(), v1::Task::READY);
+}
+
+TEST_F(AssignmentTest, ACancelledTaskTakesNoAnswerAndStaysCancelled) {
+  const std::string task = Submit(project_, 0, 1, "one").at(0);
+  Person ana = NewPerson("ana");
+  ana.Online(1);
+  const v1::Offer offer = ana.NextOffer();
+  ASSERT_TRUE(ana.Accept(offer).ok());
+  v1::CancelTaskRequest cancel;
+  cancel.set_name(task);
+  auto cancelled = client().Call(client().tasks(), &v1::TaskService::Stub::CancelTask, cancel);
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+  EXPECT_EQ(cancelled->state(), v1::Task::CANCELLED);
+  EXPECT_EQ(ReasonOf(ana.Submit(offer, "a").status()), "LEASE_LOST");
+  EXPECT_TRUE(client().Call(client().tasks(), &v1::TaskService::Stub::CancelTask, cancel).ok());
+  v1::ExplainTaskRequest explain;
+  explain.set_name(task);
+  auto why = client().Call(client().tasks(), &v1::TaskService::Stub::ExplainTask, explain);
+  ASSERT_TRUE(why.ok()) << why.status();
+  ASSERT_EQ(why->decisions_size(), 1);
+  EXPECT_EQ(why->decisions(0).contractor(), "ana");
+  EXPECT_THAT(absl::StrCat(why->history(why->history_size() - 1)), ::testing::HasSubstr("pay review"));
+}
+
+}  // namespace
+}  // namespace fairlead::e2e

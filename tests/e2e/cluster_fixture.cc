@@ -1,0 +1,96 @@
+#include "tests/e2e/cluster_fixture.h"
+
+#include <stdlib.h>
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+
+namespace fairlead::e2e {
+
+v1::Task ClassItems::Task(int index) {
+  v1::Task task;
+  task.mutable_payload()->mutable_class_item()->set_text(absl::StrCat("item ", index));
+  task.set_external_id(absl::StrCat("item-", index));
+  return task;
+}
+
+v1::Answer ClassItems::Answer(int index) {
+  v1::Answer answer;
+  answer.set_class_name(std::string(1, static_cast<char>('a' + index % 4)));
+  return answer;
+}
+
+void ClusterTest::SetUp() {
+  // Short: a unix socket's path has 107 bytes at most.
+  char name[] = "/tmp/fl-e2e-XXXXXX";
+  ASSERT_NE(mkdtemp(name), nullptr);
+  directory_ = name;
+}
+
+void ClusterTest::TearDown() {
+  if (cluster_ != nullptr) cluster_->Stop();
+  cluster_.reset();
+  if (HasFailure()) {
+    ADD_FAILURE() << "the logs are kept in " << directory_;
+    return;
+  }
+  std::filesystem::remove_all(directory_);
+}
+
+void ClusterTest::StartCluster(int workers) {
+  cli::ClusterOptions options;
+  options.data_dir = directory_;
+  options.workers = workers;
+  options.binary_dir = FAIRLEAD_BINARY_DIR;
+  auto cluster = cli::LocalCluster::Create(options);
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  cluster_ = *std::move(cluster);
+  const absl::Status started = cluster_->Start(absl::Seconds(60));
+  ASSERT_TRUE(started.ok()) << started;
+  const cli::Credentials& c = cluster_->credentials();
+  client_ = std::make_unique<cli::Client>(cluster_->address(), c.client_token, c.tenant);
+  operator_ = std::make_unique<cli::Client>(cluster_->address(), c.operator_token, c.tenant);
+}
+
+std::string ClusterTest::CreateClassProject(const std::string& id) {
+  v1::CreateProjectRequest request;
+  request.set_parent(client_->tenant_name());
+  request.set_project_id(id);
+  v1::ProjectSettings& settings = *request.mutable_settings();
+  settings.mutable_answer_schema()->set_kind(v1::TASK_KIND_CLASS);
+  for (const char* name : {"a", "b", "c", "d"}) settings.mutable_answer_schema()->add_classes(name);
+  settings.mutable_redundancy()->set_min_answers(2);
+  settings.mutable_redundancy()->set_max_answers(4);
+  settings.mutable_offer_window()->set_seconds(1);
+  settings.mutable_work_window()->set_seconds(5);
+  request.mutable_pay_rate()->set_micros_per_annotation(20'000);
+  request.mutable_pay_rate()->set_currency("EUR");
+  auto project = client_->Call(client_->projects(), &v1::ProjectService::Stub::CreateProject, request);
+  EXPECT_TRUE(project.ok()) << project.status();
+  return project.ok() ? project->name() : "";
+}
+
+std::vector<std::string> ClusterTest::Submit(const std::string& project, int begin, int end,
+                                             const std::string& request_id) {
+  v1::SubmitTasksRequest request;
+  request.set_project(project);
+  request.set_request_id(request_id);
+  for (int i = begin; i < end; ++i) *request.add_tasks() = ClassItems::Task(i);
+  auto response = client_->Call(client_->tasks(), &v1::TaskService::Stub::SubmitTasks, request,
+                                absl::Seconds(30));
+  EXPECT_TRUE(response.ok()) << response.status();
+  if (!response.ok()) return {};
+  return {response->names().begin(), response->names().end()};
+}
+
+std::string ClusterTest::ContractorToken(const std::string& contractor) {
+  v1::CreateTokenRequest request;
+  request.set_role(v1::ROLE_CONTRACTOR);
+  request.set_contractor("contractors/" + contractor);
+  auto response = operator_->Call(operator_->admin(), &v1::AdminService::Stub::CreateToken, request);
+  EXPECT_TRUE(response.ok()) << response.status();
+  return response.ok() ? response->secret() : "";
+}
+
+}  // namespace fairlead::e2e
