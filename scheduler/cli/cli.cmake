@@ -29,4 +29,10 @@ fairlead_library(fairlead_commands
     cli/submit.cc cli/token.cc cli/trainer_exec.cc cli/up.cc
   DEPS fairlead_demo)
 
+# A command is a small file behind large headers: parsed once, not sixteen times.
+target_precompile_headers(fairlead_commands PRIVATE
+  <nlohmann/json.hpp> 
+  ${CMAKE_CURRENT_LIST_DIR}/client.h ${CMAKE_CURRENT_LIST_DIR}/command.h
+  ${CMAKE_CURRENT_LIST_DIR}/print.h)
+
 fairlead_binary(fairlead SOURCES cli/main.cc DEPS fairlead_commands)

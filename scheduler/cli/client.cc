@@ -13,7 +13,6 @@
 #include "google/protobuf/empty.pb.h"
 #include "google/protobuf/wrappers.pb.h"
 #include "google/rpc/error_details.pb.h"
-#include "scheduler/cli/credentials.h"
 #include "scheduler/cli/file.h"
 
 namespace fairlead::cli {
@@ -54,7 +53,8 @@ absl::Status FromGrpc(const grpc::Status& status) {
       }
     }
   }
-  absl::string_view message = status.error_message();
+  const std::string whole_message = status.error_message();
+  absl::string_view message = whole_message;
   if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT && !field.empty()) {
     absl::ConsumePrefix(&message, absl::StrCat(field, ": "));
     return FieldError(field, message);
@@ -102,8 +102,8 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const GlobalOptions& glo
       if (address.empty()) address = credentials->address;
       if (tenant.empty()) tenant = credentials->tenant;
       if (token.empty()) {
-        token = speaker == Speaker::kOperator ? credentials->operator_token
-                                              : credentials->client_token;
+        token =
+            speaker == Speaker::kOperator ? credentials->operator_token : credentials->client_token;
       }
     } else if (address.empty() || token.empty()) {
       return Annotate(credentials.status(),

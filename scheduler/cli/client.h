@@ -19,15 +19,16 @@
 #include "fairlead/v1/model_service.grpc.pb.h"
 #include "fairlead/v1/project_service.grpc.pb.h"
 #include "fairlead/v1/task_service.grpc.pb.h"
-#include "scheduler/cli/command.h"
+#include "scheduler/cli/credentials.h"
 
 namespace fairlead::cli {
 
-// unix:PATH or HOST:PORT. Connects lazily. `own_connection` keeps it from sharing another channel's.
+// unix:PATH or HOST:PORT. Connects lazily. `own_connection` keeps it from sharing another
+// channel's.
 std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address, bool own_connection = false);
 
-// A gRPC failure as absl::Status: code and message, and from the trailer grpc-status-details-bin the
-// ErrorInfo's reason (ReasonOf) and the field (FieldOf).
+// A gRPC failure as absl::Status: code and message, and from the trailer grpc-status-details-bin
+// the ErrorInfo's reason (ReasonOf) and the field (FieldOf).
 absl::Status FromGrpc(const grpc::Status& status);
 
 // grpc.health.v1.Health/Check of the whole server. UNAVAILABLE unless it says SERVING.
@@ -51,11 +52,9 @@ class Client {
   // One unary call; UNAVAILABLE is tried again with full jitter for `retry_for` (every method is
   // idempotent). `Call(*client.tasks(), &TaskService::Stub::GetTask, request)`.
   template <typename Stub, typename Request, typename Response>
-  absl::StatusOr<Response> Call(Stub* stub,
-                                grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
-                                                             Response*),
-                                const Request& request,
-                                absl::Duration retry_for = absl::Seconds(5)) const;
+  absl::StatusOr<Response> Call(
+      Stub* stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+      const Request& request, absl::Duration retry_for = absl::Seconds(5)) const;
 
   v1::ProjectService::Stub* projects() const { return projects_.get(); }
   v1::TaskService::Stub* tasks() const { return tasks_.get(); }
@@ -82,8 +81,8 @@ class Client {
   const std::unique_ptr<v1::AccountService::Stub> accounts_;
 };
 
-// Waits between tries: full jitter under a doubling cap (AWS Architecture Blog, "Exponential Backoff
-// And Jitter", 2015). Not thread-safe.
+// Waits between tries: full jitter under a doubling cap (AWS Architecture Blog, "Exponential
+// Backoff And Jitter", 2015). Not thread-safe.
 class Backoff {
  public:
   explicit Backoff(absl::Duration first = absl::Milliseconds(100),

@@ -82,47 +82,68 @@ absl::StatusOr<std::string> FindInPath(const std::string& name) {
 std::string RedisConfig(const ClusterOptions& options, const std::string& password) {
   const std::string dir = options.data_dir;
   // The worker's user may call functions and read and write keys of the machine lane, nothing else:
-  // Redis checks the commands inside a function against its caller. No admin, no keyspace, no pub/sub.
+  // Redis checks the commands inside a function against its caller. No admin, no keyspace, no
+  // pub/sub.
   return absl::StrCat(
       "# Written by `fairlead up`; changes are overwritten.\n"
       "port 0\n"
-      "unixsocket ", dir, "/", kRedisSocket, "\n"
+      "unixsocket ",
+      dir, "/", kRedisSocket,
+      "\n"
       "unixsocketperm 700\n"
-      "dir ", dir, "/redis\n"
+      "dir ",
+      dir,
+      "/redis\n"
       "daemonize no\n"
-      "appendonly ", options.dev ? "no" : "yes", "\n"
+      "appendonly ",
+      options.dev ? "no" : "yes",
+      "\n"
       "appendfsync everysec\n"
       "save \"\"\n"
-      "maxmemory ", RedisMemoryBytes(), "\n"
+      "maxmemory ",
+      RedisMemoryBytes(),
+      "\n"
       "maxmemory-policy noeviction\n"
       "user default on nopass ~* &* +@all\n"
-      "user worker on >", password, " resetkeys ~fl:{m* resetchannels -@all"
-      " +fcall +blpop +get +ping +auth +time +@hash +@sortedset +@list +@string +@set +@stream"
+      "user worker on >",
+      password,
+      " resetkeys ~fl:{m* resetchannels -@all"
+      " +fcall +blpop +get +ping +auth +info +time +@hash +@sortedset +@list +@string +@set "
+      "+@stream"
       " +del +unlink +exists +expire +pexpire +pexpireat +persist +type\n");
 }
 
-absl::Status PingRedis(const std::string& socket_path) {
+std::string AskRedis(const std::string& socket_path, absl::string_view commands) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return absl::InternalError("cannot make a socket");
+  if (fd < 0) return "";
   const timeval timeout = {.tv_sec = 1, .tv_usec = 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
-  std::string reply(64, '\0');
-  ssize_t got = -1;
+  std::string reply;
   if (socket_path.size() < sizeof(address.sun_path)) {
     std::copy(socket_path.begin(), socket_path.end(), address.sun_path);
-    constexpr absl::string_view kPing = "PING\r\n";
     if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
-        send(fd, kPing.data(), kPing.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(kPing.size())) {
-      got = recv(fd, reply.data(), reply.size(), 0);
+        send(fd, commands.data(), commands.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(commands.size())) {
+      // Redis closes once it has answered all and sees the end of what we send.
+      shutdown(fd, SHUT_WR);
+      char buffer[1024];
+      ssize_t got = 0;
+      while ((got = recv(fd, buffer, sizeof(buffer), 0)) > 0) {
+        reply.append(buffer, static_cast<size_t>(got));
+      }
     }
   }
   close(fd);
-  reply.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  return reply;
+}
+
+absl::Status PingRedis(const std::string& socket_path) {
+  const std::string reply = AskRedis(socket_path, "PING\r\n");
   if (absl::StartsWith(reply, "+PONG")) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(
-      "redis-server does not answer on ", socket_path, " ", absl::StripAsciiWhitespace(reply)));
+  return absl::UnavailableError(absl::StrCat("redis-server does not answer on ", socket_path, " ",
+                                             absl::StripAsciiWhitespace(reply)));
 }
 
 LocalCluster::LocalCluster(ClusterOptions options) : options_(std::move(options)) {}
@@ -192,9 +213,9 @@ absl::Status LocalCluster::Prepare() {
 absl::Status LocalCluster::LockDirectory() {
   lock_fd_ = open(Path("run/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock_fd_ < 0 || flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("another `fairlead up` runs on ", options_.data_dir,
-                     ": stop it, or choose another --data-dir"));
+    return absl::FailedPreconditionError(absl::StrCat("another `fairlead up` runs on ",
+                                                      options_.data_dir,
+                                                      ": stop it, or choose another --data-dir"));
   }
   return absl::OkStatus();
 }
@@ -222,12 +243,18 @@ void LocalCluster::AddRedis() {
 void LocalCluster::AddScheduler() {
   ChildSpec spec = Spec(kScheduler);
   spec.argv = {absl::StrCat(options_.binary_dir, "/fairlead-scheduler"),
-               "--redis", absl::StrCat("unix:", redis_socket()),
-               "--data", Path("scheduler"),
-               "--bootstrap_operator_token_file", Path(kOperatorToken),
-               "--listen", options_.port == 0
-                               ? address_
-                               : absl::StrCat(address_, ",", tcp_address())};
+               "--redis",
+               absl::StrCat("unix:", redis_socket()),
+               "--data",
+               Path("scheduler"),
+               "--bootstrap_operator_token_file",
+               Path(kOperatorToken),
+               "--listen",
+               address_};
+  if (options_.port != 0) {
+    spec.argv.push_back("--listen");
+    spec.argv.push_back(tcp_address());
+  }
   if (options_.dev) spec.argv.push_back("--dev");
   supervisor_.Add(spec);
 }
@@ -235,13 +262,20 @@ void LocalCluster::AddScheduler() {
 void LocalCluster::AddWorker(int index) {
   ChildSpec spec = Spec(WorkerName(index));
   spec.argv = {absl::StrCat(options_.binary_dir, "/fairlead-worker"),
-               "--redis", absl::StrCat("unix:", redis_socket()),
-               "--redis_user", "worker",
-               "--redis_password_file", Path(kWorkerPassword),
-               "--scheduler", address_,
-               "--token_file", Path(kWorkerToken),
-               "--scratch", Path(WorkerName(index)),
-               "--threads", absl::StrCat(options_.worker_threads)};
+               "--redis",
+               absl::StrCat("unix:", redis_socket()),
+               "--redis_user",
+               "worker",
+               "--redis_password_file",
+               Path(kWorkerPassword),
+               "--scheduler",
+               address_,
+               "--token_file",
+               Path(kWorkerToken),
+               "--scratch",
+               Path(WorkerName(index)),
+               "--threads",
+               absl::StrCat(options_.worker_threads)};
   // A worker finishes its step, writes a checkpoint and hands the job back.
   spec.stop_timeout = absl::Seconds(30);
   supervisor_.Add(spec);
@@ -323,8 +357,8 @@ absl::Status LocalCluster::WaitWorkers(int count, absl::Duration timeout) const 
   const absl::Time deadline = absl::Now() + timeout;
   const Client client(address_, credentials_.operator_token, credentials_.tenant);
   while (true) {
-    absl::StatusOr<v1::GetQueuesResponse> queues = client.Call(
-        client.admin(), &v1::AdminService::Stub::GetQueues, v1::GetQueuesRequest());
+    absl::StatusOr<v1::GetQueuesResponse> queues =
+        client.Call(client.admin(), &v1::AdminService::Stub::GetQueues, v1::GetQueuesRequest());
     if (queues.ok() && queues->workers_size() >= count) return absl::OkStatus();
     for (int i = 0; i < options_.workers; ++i) {
       RETURN_IF_ERROR(supervisor_.CheckAlive(WorkerName(i)));

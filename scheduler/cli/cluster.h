@@ -1,5 +1,5 @@
-// A whole Fairlead on one machine: redis-server on a unix socket, the scheduler, N workers, one process
-// tree. Shared by `fairlead up`, `fairlead demo` and the end-to-end tests.
+// A whole Fairlead on one machine: redis-server on a unix socket, the scheduler, N workers, one
+// process tree. Shared by `fairlead up`, `fairlead demo` and the end-to-end tests.
 //
 // Under the data directory (mode 0700):
 //   redis.conf redis/        the server's settings, its append-only file
@@ -28,7 +28,8 @@ struct ClusterOptions {
   int port = 0;            // TCP port on 127.0.0.1 beside the unix socket; 0: none.
   bool dev = false;        // Redis without an append-only file: faster, survives no kill of Redis.
   std::string tenant = "dev";
-  std::string binary_dir;    // Where fairlead-scheduler and fairlead-worker are; empty: beside this binary.
+  std::string
+      binary_dir;  // Where fairlead-scheduler and fairlead-worker are; empty: beside this binary.
   std::string redis_server;  // Empty: the first redis-server in $PATH.
 };
 
@@ -44,8 +45,8 @@ std::string WorkerName(int index);  // "worker-0".
 class LocalCluster {
  public:
   // Checks options, binaries and paths, takes the data directory's lock; starts nothing.
-  // FAILED_PRECONDITION with the remedy (redis-server missing: which package to install; path of the
-  // socket too long; another cluster on the same directory), NOT_FOUND for a missing binary.
+  // FAILED_PRECONDITION with the remedy (redis-server missing: which package to install; path of
+  // the socket too long; another cluster on the same directory), NOT_FOUND for a missing binary.
   static absl::StatusOr<std::unique_ptr<LocalCluster>> Create(ClusterOptions options);
   ~LocalCluster();  // Stop().
 
@@ -72,7 +73,7 @@ class LocalCluster {
   // Valid after Start.
   const Credentials& credentials() const { return credentials_; }
   const std::string& address() const { return address_; }  // unix:PATH.
-  std::string tcp_address() const;                          // Empty without a port.
+  std::string tcp_address() const;                         // Empty without a port.
   const ClusterOptions& options() const { return options_; }
   std::string redis_socket() const;
   Supervisor& supervisor() { return supervisor_; }
@@ -97,6 +98,9 @@ class LocalCluster {
   Supervisor supervisor_;
 };
 
+// Sends inline commands, each ended by CR LF, over a unix socket and returns the raw replies; ""
+// when nobody answers within a second. For probes without a Redis client; at most 64 KiB.
+std::string AskRedis(const std::string& socket_path, absl::string_view commands);
 // One PING over the unix socket. UNAVAILABLE while the server is away or still loading.
 absl::Status PingRedis(const std::string& socket_path);
 

@@ -12,6 +12,7 @@
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
 #include "absl/status/status.h"
+#include "scheduler/cli/credentials.h"
 
 namespace fairlead::cli {
 
@@ -22,14 +23,6 @@ enum ExitCode : int {
   kExitUsage = 2,        // Arguments that cannot be understood.
   kExitPartial = 3,      // Some input was set aside; the rest went through.
   kExitUnavailable = 4,  // The server cannot be reached, or did not answer in time.
-};
-
-struct GlobalOptions {
-  std::string address;     // Empty: the one in the credentials file.
-  std::string token_file;  // A file that holds one bearer secret; goes before the credentials file.
-  std::string credentials = ".fairlead/credentials.json";
-  std::string tenant;  // Empty: the one in the credentials file.
-  bool json = false;   // Machine-readable output, one JSON value a line or one in all.
 };
 
 // The parser and what to run for each command it knows.

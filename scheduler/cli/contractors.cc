@@ -30,12 +30,14 @@ absl::Status RunContractors(const GlobalOptions& globals) {
       const std::string balance = FormatMoney(entry.balance_micros(), "");
       std::vector<std::string> head = {entry.contractor(), entry.online() ? "yes" : "no"};
       if (entry.scorecards().empty()) {
-        rows.push_back({head[0], head[1], "", "", "", "", "", "", absl::StrCat(entry.annotations()),
-                        balance});
+        rows.push_back(
+            {head[0], head[1], "", "", "", "", "", "", absl::StrCat(entry.annotations()), balance});
       }
       for (const v1::Scorecard& card : entry.scorecards()) {
-        const double pace = static_cast<double>(google::protobuf::util::TimeUtil::DurationToMilliseconds(
-                                card.median_pace())) / 1e3;
+        const double pace =
+            static_cast<double>(
+                google::protobuf::util::TimeUtil::DurationToMilliseconds(card.median_pace())) /
+            1e3;
         rows.push_back({head[0], head[1], v1::TaskKind_Name(card.kind()),
                         absl::StrFormat("%.3f", card.quality_mean()),
                         absl::StrFormat("%.3f–%.3f", card.quality_low(), card.quality_high()),

@@ -13,10 +13,11 @@ absl::StatusOr<Credentials> ParseCredentials(absl::string_view text, const std::
   const auto json = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
   if (!json.is_object()) return absl::InvalidArgumentError(absl::StrCat(source, ": not JSON"));
   Credentials credentials;
-  const std::pair<const char*, std::string*> fields[] = {
-      {"address", &credentials.address},       {"tenant", &credentials.tenant},
-      {"operator", &credentials.operator_token}, {"client", &credentials.client_token},
-      {"worker", &credentials.worker_token}};
+  const std::pair<const char*, std::string*> fields[] = {{"address", &credentials.address},
+                                                         {"tenant", &credentials.tenant},
+                                                         {"operator", &credentials.operator_token},
+                                                         {"client", &credentials.client_token},
+                                                         {"worker", &credentials.worker_token}};
   for (const auto& [key, value] : fields) {
     const auto it = json.find(key);
     if (it == json.end() || !it->is_string()) {

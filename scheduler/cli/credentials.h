@@ -1,4 +1,5 @@
-// Who the tool speaks as. `fairlead up` writes DATA/credentials.json (mode 0600) at its first start.
+// Who the tool speaks as. `fairlead up` writes DATA/credentials.json (mode 0600) at its first
+// start.
 #pragma once
 
 #include <string>
@@ -8,6 +9,15 @@
 #include "absl/strings/string_view.h"
 
 namespace fairlead::cli {
+
+// The options that every command understands.
+struct GlobalOptions {
+  std::string address;     // Empty: the one in the credentials file.
+  std::string token_file;  // A file that holds one bearer secret; goes before the credentials file.
+  std::string credentials = ".fairlead/credentials.json";
+  std::string tenant;  // Empty: the one in the credentials file.
+  bool json = false;   // Machine-readable output, one JSON value a line or one in all.
+};
 
 // The secrets are bearer tokens, one a role. Never logged.
 struct Credentials {

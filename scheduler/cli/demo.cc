@@ -46,7 +46,8 @@ void Announce(const DemoOptions& options, const DemoTasks& tasks) {
             << options.contractors << " simulated contractors of unequal skill, seed "
             << options.seed << ".\nHuman time is compressed: the median contractor takes "
             << absl::FormatDuration(options.pace) << " a task. OCR tasks are let in in "
-            << options.waves << " waves, so that what a model learned can show: the next wave comes "
+            << options.waves
+            << " waves, so that what a model learned can show: the next wave comes "
             << "when the\nlast one is nearly done and the training it started is decided, and is "
             << "read by the champion before contractors see it.\nThe same tasks and seed then run "
             << "once more without training and prelabels.\n";
@@ -85,18 +86,19 @@ void AddDemoCommand(CommandLine& line) {
   auto options = std::make_shared<DemoOptions>();
   auto quick = std::make_shared<bool>(false);
   auto budget = std::make_shared<double>(absl::ToDoubleSeconds(options->budget));
-  CLI::App* command = line.Add(
-      nullptr, "demo", "The whole loop in one command, in at most five minutes",
-      "fairlead demo --json demo.json", [options, quick, budget] {
-        options->budget = absl::Seconds(*budget);
-        const absl::StatusOr<int> code = RunDemo(*quick ? QuickDemo(*options) : *options);
-        return code.ok() ? *code : Finish(code.status());
-      });
+  CLI::App* command =
+      line.Add(nullptr, "demo", "The whole loop in one command, in at most five minutes",
+               "fairlead demo --json demo.json", [options, quick, budget] {
+                 options->budget = absl::Seconds(*budget);
+                 const absl::StatusOr<int> code = RunDemo(*quick ? QuickDemo(*options) : *options);
+                 return code.ok() ? *code : Finish(code.status());
+               });
   command->add_option("--json", options->json_file, "Write the figures as one JSON object");
   command->add_option("--data", options->images,
                       "A folder with images (or images.tar) and labels.tsv (default: drawn)");
   command->add_option("--work-dir", options->work_dir, "Where the clusters and the plot live");
-  command->add_option("--seed", options->seed, "Tasks, contractors and their errors follow from it");
+  command->add_option("--seed", options->seed,
+                      "Tasks, contractors and their errors follow from it");
   command->add_option("--contractors", options->contractors, "Simulated contractors");
   command->add_option("--seconds", *budget, "Time for both passes");
   command->add_flag("--quick", *quick, "A fifth of everything; its figures bind nothing");

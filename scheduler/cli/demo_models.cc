@@ -1,11 +1,19 @@
-// The part of a demo pass that looks at the models: versions, and the reward model on held-out pairs.
+// The part of a demo pass that looks at the models: versions, and the reward model on held-out
+// pairs.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <cstdio>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/base/status.h"
-#include "nlohmann/json.hpp"
 #include "scheduler/cli/demo_run.h"
 #include "scheduler/cli/file.h"
 #include "scheduler/cli/submitter.h"
@@ -13,30 +21,28 @@
 namespace fairlead::cli {
 namespace {
 
-// Runs a program to its end and returns what it printed to stdout; FAILED_PRECONDITION with the exit
-// code otherwise. Arguments hold no user input.
-absl::StatusOr<std::string> OutputOf(const std::string& command) {
-  FILE* const pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return absl::InternalError(absl::StrCat("cannot run ", command));
-  std::string output;
-  char buffer[4096];
-  size_t got = 0;
-  while ((got = fread(buffer, 1, sizeof(buffer), pipe)) > 0) output.append(buffer, got);
-  const int code = pclose(pipe);
-  if (code != 0) return absl::FailedPreconditionError(absl::StrCat("failed (", code, "): ", command));
-  return output;
-}
-
-std::string Quoted(const std::string& argument) {
-  std::string quoted = "'";
-  for (const char c : argument) {
-    if (c == '\'') {
-      quoted += "'\\''";
-    } else {
-      quoted += c;
-    }
+// Runs a program to its end, its output discarded; FAILED_PRECONDITION when it does not exit with
+// 0.
+absl::Status RunToEnd(std::vector<std::string> arguments) {
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+    posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_WRONLY, 0);
   }
-  return quoted + "'";
+  pid_t pid = 0;
+  const int error = posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) {
+    return absl::NotFoundError(absl::StrCat("cannot run ", arguments[0], ": ", strerror(error)));
+  }
+  int wait_status = 0;
+  while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(arguments[0], " ", arguments[1], " failed"));
 }
 
 }  // namespace
@@ -86,27 +92,41 @@ absl::Status DemoRun::CollectModels(DemoPass& pass) const {
 
 absl::Status DemoRun::ScoreReward(const std::string& model_blob, DemoPass& pass) const {
   ASSIGN_OR_RETURN(const std::string model, DownloadBlob(*client_, model_blob));
-  const std::string model_file = absl::StrCat(cluster_->options().data_dir, "/reward.model");
-  const std::string pair_file = absl::StrCat(cluster_->options().data_dir, "/held_out.jsonl");
-  RETURN_IF_ERROR(WriteFile(model_file, model));
-  RETURN_IF_ERROR(WriteFile(pair_file, tasks_.held_out));
-  ASSIGN_OR_RETURN(const std::string output,
-                   OutputOf(absl::StrCat(Quoted(cluster_->options().binary_dir + "/fairlead-trainer"),
-                                         " score --model ", Quoted(model_file), " --pairs ",
-                                         Quoted(pair_file), " --json 2>/dev/null")));
-  ASSIGN_OR_RETURN(const PairScore score, ParsePairScore(output));
+  const std::string folder = absl::StrCat(cluster_->options().data_dir, "/reward");
+  RETURN_IF_ERROR(MakeDirectory(folder));
+  RETURN_IF_ERROR(WriteFile(folder + "/model.safetensors", model));
+  RETURN_IF_ERROR(WriteFile(folder + "/held_out.jsonl", tasks_.held_out));
+  RETURN_IF_ERROR(
+      RunToEnd({cluster_->options().binary_dir + "/fairlead-trainer", "score", "--model", folder,
+                "--in", folder + "/held_out.jsonl", "--out", folder + "/scores.txt"}));
+  ASSIGN_OR_RETURN(const std::string scores, ReadFile(folder + "/scores.txt"));
+  ASSIGN_OR_RETURN(const PairScore score, ParsePairScores(scores));
   pass.reward_pair_accuracy = score.accuracy;
   pass.reward_pairs = score.pairs;
   return absl::OkStatus();
 }
 
-absl::StatusOr<PairScore> ParsePairScore(const std::string& output) {
-  const auto json = nlohmann::json::parse(output, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("pair_accuracy") || !json.contains("count") ||
-      !json["pair_accuracy"].is_number() || !json["count"].is_number_integer()) {
-    return absl::InvalidArgumentError("fairlead-trainer score printed no pair_accuracy and count");
+absl::StatusOr<PairScore> ParsePairScores(absl::string_view scores) {
+  std::vector<double> values;
+  for (absl::string_view line : absl::StrSplit(scores, '\n', absl::SkipWhitespace())) {
+    double value = 0;
+    if (!absl::SimpleAtod(line, &value)) {
+      return absl::InvalidArgumentError("fairlead-trainer score wrote a line that is no number");
+    }
+    values.push_back(value);
   }
-  return PairScore{json["pair_accuracy"].get<double>(), json["count"].get<int64_t>()};
+  if (values.empty() || values.size() % 2 != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("scores of ", values.size(), " replies"));
+  }
+  PairScore score;
+  score.pairs = static_cast<int64_t>(values.size() / 2);
+  double right = 0;
+  for (size_t i = 0; i < values.size(); i += 2) {
+    // A model that cannot tell is right half of the time.
+    right += values[i] > values[i + 1] ? 1 : (values[i] == values[i + 1] ? 0.5 : 0);
+  }
+  score.accuracy = right / static_cast<double>(score.pairs);
+  return score;
 }
 
 }  // namespace fairlead::cli

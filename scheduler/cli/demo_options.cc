@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/image/image.h"
+#include "nlohmann/json.hpp"
 #include "scheduler/cli/generate_ocr.h"
 #include "scheduler/cli/generate_pairs.h"
 #include "scheduler/cli/image_set.h"
@@ -65,15 +66,15 @@ absl::Status ReadOcr(const DemoOptions& options, DemoTasks& tasks) {
   std::map<std::string, size_t> order;
   for (size_t i = 0; i < labels.size(); ++i) order[labels[i].file] = i;
   std::vector<std::string> images(labels.size());
-  RETURN_IF_ERROR(VisitImages(options.images, [&](const std::string& name, std::string bytes,
-                                                  const absl::Status& error) {
-    const auto place = order.find(name);
-    if (place == order.end()) return absl::OkStatus();
-    const bool usable = error.ok() && bytes.size() <= kMaxInlineBytes && CheckImage(bytes).ok();
-    if (usable) images[place->second] = std::move(bytes);
-    if (!usable) ++tasks.set_aside;
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(VisitImages(
+      options.images, [&](const std::string& name, std::string bytes, const absl::Status& error) {
+        const auto place = order.find(name);
+        if (place == order.end()) return absl::OkStatus();
+        const bool usable = error.ok() && bytes.size() <= kMaxInlineBytes && CheckImage(bytes).ok();
+        if (usable) images[place->second] = std::move(bytes);
+        if (!usable) ++tasks.set_aside;
+        return absl::OkStatus();
+      }));
   size_t index = 0;
   for (size_t i = 0; i < labels.size() && index < wanted; ++i) {
     if (images[i].empty()) continue;
@@ -109,7 +110,12 @@ void DrawPairs(const DemoOptions& options, DemoTasks& tasks) {
   }
   // Behind those that are submitted: nothing of them was ever seen by a model.
   for (int i = 0; i < options.held_out_pairs; ++i) {
-    absl::StrAppend(&tasks.held_out, PairJson(GeneratePair(options.seed, count + i)), "\n");
+    const GeneratedPair drawn = GeneratePair(options.seed, count + i);
+    for (const bool better : {true, false}) {
+      const std::string& response = drawn.a_better == better ? drawn.response_a : drawn.response_b;
+      const nlohmann::json line = {{"prompt", drawn.prompt}, {"response", response}};
+      absl::StrAppend(&tasks.held_out, line.dump(), "\n");
+    }
   }
 }
 

@@ -14,8 +14,8 @@ namespace fairlead::cli {
 
 struct DemoOptions {
   std::string work_dir = ".fairlead-demo";  // Both clusters' data, the plot; emptied at the start.
-  std::string images;                       // A folder with images (or images.tar) and labels.tsv; empty: drawn.
-  std::string json_file;                    // Where the JSON object goes besides standard output.
+  std::string images;     // A folder with images (or images.tar) and labels.tsv; empty: drawn.
+  std::string json_file;  // Where the JSON object goes besides standard output.
   uint64_t seed = 1;
   bool quick = false;  // A fifth of everything, for a look; its figures bind nothing.
 
@@ -33,7 +33,7 @@ struct DemoOptions {
   int train_after_labels = 350;  // OCR labels that start a round; below a wave.
   int train_after_pairs = 60;
   double target_confidence = 0.97;
-  absl::Duration budget = absl::Seconds(290);  // Both passes.
+  absl::Duration budget = absl::Seconds(290);   // Both passes.
   absl::Duration wave_cap = absl::Seconds(45);  // A wave waits this long for a training round.
   std::string binary_dir;                       // Empty: beside this binary.
 };
@@ -47,9 +47,10 @@ struct DemoTasks {
   std::vector<NewTask> pairs;
   std::vector<NewTask> gold_ocr;  // With answers.
   std::vector<NewTask> gold_pairs;
-  std::string held_out;  // Pairs as JSON lines {"prompt", "chosen", "rejected"}.
-  Truth truth;           // Of everything above but held_out.
-  int set_aside = 0;     // Images that could not be used.
+  // For the reward model: JSON lines {"prompt", "response"}, of each pair first the better reply.
+  std::string held_out;
+  Truth truth;        // Of everything above but held_out.
+  int set_aside = 0;  // Images that could not be used.
 };
 
 // Draws or reads the tasks; the same for the same options. Fewer than asked for when the folder has
@@ -73,7 +74,8 @@ struct DemoPass {
   int64_t paid_micros = 0;
   int64_t pairs_right = 0;
   std::vector<DemoItem> items;  // By order of submission.
-  std::vector<double> exact_match_by_version;  // OCR champions, first to last, on the frozen test set.
+  std::vector<double>
+      exact_match_by_version;  // OCR champions, first to last, on the frozen test set.
   int64_t versions_refused = 0;
   double reward_pair_accuracy = 0;
   int64_t reward_pairs = 0;  // Held-out pairs it was measured on.

@@ -84,8 +84,9 @@ std::vector<DemoBound> CheckBounds(const DemoPass& with_models, const DemoPass& 
        with_models.submitted >= kMinSubmitted},
       {"tasks lost", absl::StrCat(lost), "0", lost == 0},
       {"tasks lost, prelabels off", absl::StrCat(lost_off), "0", lost_off == 0},
-      {"ends or receipts contradicted", absl::StrCat(with_models.contradicted + without.contradicted),
-       "0", with_models.contradicted + without.contradicted == 0},
+      {"ends or receipts contradicted",
+       absl::StrCat(with_models.contradicted + without.contradicted), "0",
+       with_models.contradicted + without.contradicted == 0},
       {"label accuracy", Number(accuracy), absl::StrCat("≥ ", kMinLabelAccuracy),
        accuracy >= kMinLabelAccuracy},
       {"models promoted", absl::StrCat(versions), absl::StrCat("≥ ", kMinPromotions),
@@ -112,16 +113,15 @@ std::string DemoTable(const DemoPass& with_models, const DemoPass& without, absl
   const auto both = [&](const std::string& what, auto figure) {
     row(what, figure(with_models), figure(without));
   };
-  both("tasks completed of submitted", [](const DemoPass& pass) {
-    return absl::StrCat(pass.completed, " of ", pass.submitted);
-  });
+  both("tasks completed of submitted",
+       [](const DemoPass& pass) { return absl::StrCat(pass.completed, " of ", pass.submitted); });
   both("OCR labels equal to the truth",
        [](const DemoPass& pass) { return Number(LabelAccuracy(pass.items)); });
-  both("pairs labelled as the truth", [](const DemoPass& pass) { return absl::StrCat(pass.pairs_right); });
+  both("pairs labelled as the truth",
+       [](const DemoPass& pass) { return absl::StrCat(pass.pairs_right); });
   for (int fifth = 0; fifth < 5; ++fifth) {
-    both(absl::StrCat("answers a task, fifth ", fifth + 1), [fifth](const DemoPass& pass) {
-      return Number(AnswersOfFifth(pass.items, fifth));
-    });
+    both(absl::StrCat("answers a task, fifth ", fifth + 1),
+         [fifth](const DemoPass& pass) { return Number(AnswersOfFifth(pass.items, fifth)); });
   }
   both("answers paid for, gold included",
        [](const DemoPass& pass) { return absl::StrCat(pass.annotations); });

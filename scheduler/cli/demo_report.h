@@ -26,7 +26,8 @@ struct DemoBound {
 std::vector<DemoBound> CheckBounds(const DemoPass& with_models, const DemoPass& without,
                                    absl::Duration total);
 
-// The table for people. `binding` is false with --data or --quick: bounds are shown as "not binding".
+// The table for people. `binding` is false with --data or --quick: bounds are shown as "not
+// binding".
 std::string DemoTable(const DemoPass& with_models, const DemoPass& without, absl::Duration total,
                       bool binding);
 

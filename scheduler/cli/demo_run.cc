@@ -16,8 +16,8 @@ namespace {
 constexpr char kOcrProject[] = "demo-ocr";
 constexpr char kPairProject[] = "demo-pairs";
 constexpr absl::Duration kLook = absl::Milliseconds(200);
-// Of a wave's tasks, the part that must have ended before the next wave: the last few of a wave wait
-// for offers that lapse.
+// Of a wave's tasks, the part that must have ended before the next wave: the last few of a wave
+// wait for offers that lapse.
 constexpr double kNearlyAll = 0.98;
 constexpr absl::Duration kPrelabelCap = absl::Seconds(12);
 constexpr absl::Duration kSettleCap = absl::Seconds(25);
@@ -36,8 +36,12 @@ size_t WaveBegin(size_t count, int wave, int waves) {
 
 DemoRun::DemoRun(const DemoOptions& options, const DemoTasks& tasks, bool models, std::string name,
                  absl::Time deadline)
-    : options_(options), tasks_(tasks), models_(models), name_(std::move(name)),
-      deadline_(deadline), start_(absl::Now()) {}
+    : options_(options),
+      tasks_(tasks),
+      models_(models),
+      name_(std::move(name)),
+      deadline_(deadline),
+      start_(absl::Now()) {}
 
 DemoRun::~DemoRun() {
   // Clients before servers: nobody tries to reconnect while things stop.
@@ -77,8 +81,8 @@ absl::Status DemoRun::StartCluster() {
   ASSIGN_OR_RETURN(cluster_, LocalCluster::Create(cluster));
   RETURN_IF_ERROR(cluster_->Start());
   const Credentials& credentials = cluster_->credentials();
-  client_ = std::make_unique<Client>(credentials.address, credentials.client_token,
-                                     credentials.tenant);
+  client_ =
+      std::make_unique<Client>(credentials.address, credentials.client_token, credentials.tenant);
   return absl::OkStatus();
 }
 
@@ -130,8 +134,8 @@ absl::Status DemoRun::SubmitWave(int wave) {
   const std::vector<NewTask> ocr =
       Slice(tasks_.ocr, WaveBegin(tasks_.ocr.size(), wave, options_.waves),
             WaveBegin(tasks_.ocr.size(), wave + 1, options_.waves));
-  // A wave comes while nothing is offered, so that all its tasks are there, and read by the champion,
-  // before the first contractor sees one. Without models the same, but for the reading.
+  // A wave comes while nothing is offered, so that all its tasks are there, and read by the
+  // champion, before the first contractor sees one. Without models the same, but for the reading.
   RETURN_IF_ERROR(Pause(true));
   ASSIGN_OR_RETURN(const std::vector<std::string> names, SubmitAll(*client_, ocr, submit));
   ocr_names_.insert(ocr_names_.end(), names.begin(), names.end());
@@ -182,8 +186,7 @@ absl::Status DemoRun::AwaitPrelabels(int64_t wanted) {
 absl::Status DemoRun::AwaitWave(int wave) {
   const bool last = wave + 1 == options_.waves;
   if (last) return absl::OkStatus();
-  const int64_t enough =
-      static_cast<int64_t>(kNearlyAll * static_cast<double>(ocr_names_.size()));
+  const int64_t enough = static_cast<int64_t>(kNearlyAll * static_cast<double>(ocr_names_.size()));
   while (ocr_log_->ended() < enough) {
     RETURN_IF_ERROR(ocr_log_->status());
     if (absl::Now() > deadline_) return absl::OkStatus();
@@ -214,9 +217,7 @@ absl::Status DemoRun::AwaitWave(int wave) {
 
 absl::Status DemoRun::AwaitEnd() {
   const auto submitted = [this] { return ocr_names_.size() + pair_names_.size(); };
-  const auto ended = [this] {
-    return static_cast<size_t>(ocr_log_->ended() + pair_log_->ended());
-  };
+  const auto ended = [this] { return static_cast<size_t>(ocr_log_->ended() + pair_log_->ended()); };
   while (ended() < submitted() && absl::Now() < deadline_) {
     RETURN_IF_ERROR(ocr_log_->status());
     RETURN_IF_ERROR(pair_log_->status());
@@ -245,17 +246,15 @@ void DemoRun::ShowStatus(bool at_once) {
   const ContractorCounters crowd = simulator_->counters();
   std::string models;
   if (models_) {
-    models = champions_.empty()
-                 ? "  no model yet"
-                 : absl::StrFormat("  models %d, champion reads %.1f %%", champions_.size(),
-                                   100 * champions_.back());
+    models = champions_.empty() ? "  no model yet"
+                                : absl::StrFormat("  models %d, champion reads %.1f %%",
+                                                  champions_.size(), 100 * champions_.back());
   }
-  line_.Show(absl::StrFormat("[%s] wave %d/%d  ocr %d/%d  pairs %d/%d  answers %d  online %d%s  %s",
-                             name_, wave_ + 1, options_.waves, ocr_log_->ended(),
-                             tasks_.ocr.size(), pair_log_->ended(), tasks_.pairs.size(),
-                             crowd.receipts, crowd.connected, models,
-                             absl::FormatDuration(absl::Trunc(absl::Now() - start_,
-                                                              absl::Seconds(1)))),
+  line_.Show(absl::StrFormat(
+                 "[%s] wave %d/%d  ocr %d/%d  pairs %d/%d  answers %d  online %d%s  %s", name_,
+                 wave_ + 1, options_.waves, ocr_log_->ended(), tasks_.ocr.size(),
+                 pair_log_->ended(), tasks_.pairs.size(), crowd.receipts, crowd.connected, models,
+                 absl::FormatDuration(absl::Trunc(absl::Now() - start_, absl::Seconds(1)))),
              at_once);
 }
 

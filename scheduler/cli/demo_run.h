@@ -16,7 +16,8 @@
 
 namespace fairlead::cli {
 
-// Not thread-safe; one use. The order inside is: cluster, projects, gold, contractors, waves, models.
+// Not thread-safe; one use. The order inside is: cluster, projects, gold, contractors, waves,
+// models.
 class DemoRun {
  public:
   // `options` and `tasks` must outlive it. `models`: with training and prelabels. `name`: of the
@@ -68,12 +69,13 @@ class DemoRun {
 // How many items wave `wave` of `waves` begins with: an even split of `count`.
 size_t WaveBegin(size_t count, int wave, int waves);
 
-// The share of held-out pairs whose better reply scores higher, from the lines that
-// `fairlead-trainer score` printed; INVALID_ARGUMENT for other output.
+// The share of pairs whose better reply scores higher (a draw counts half), from the lines that
+// `fairlead-trainer score` wrote: of each pair first the better reply's score. INVALID_ARGUMENT for
+// a line that is no number or an odd count.
 struct PairScore {
   double accuracy = 0;
   int64_t pairs = 0;
 };
-absl::StatusOr<PairScore> ParsePairScore(const std::string& output);
+absl::StatusOr<PairScore> ParsePairScores(absl::string_view scores);
 
 }  // namespace fairlead::cli

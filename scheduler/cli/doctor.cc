@@ -1,4 +1,5 @@
-// fairlead doctor: is this machine, and the server it speaks to, fit to run? A remedy for each fault.
+// fairlead doctor: is this machine, and the server it speaks to, fit to run? A remedy for each
+// fault.
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -101,8 +102,10 @@ Finding CheckDisk(const std::string& path) {
   while (statvfs(existing.c_str(), &disk) != 0 && existing.size() > 1) {
     existing = std::filesystem::path(existing).parent_path().string();
   }
-  const int64_t free_bytes = static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
-  const std::string detail = absl::StrFormat("%.1f GiB free on %s", static_cast<double>(free_bytes) / (1 << 30), existing);
+  const int64_t free_bytes =
+      static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
+  const std::string detail =
+      absl::StrFormat("%.1f GiB free on %s", static_cast<double>(free_bytes) / (1 << 30), existing);
   if (free_bytes >= kMinFreeBytes) return {"disk", Verdict::kOk, detail, ""};
   return {"disk", Verdict::kWrong, detail, "free at least 1 GiB, or choose another --data-dir"};
 }
@@ -115,10 +118,11 @@ Finding CheckOpenFiles() {
   return {"open files", Verdict::kWarning, detail, absl::StrCat("ulimit -n ", kMinOpenFiles)};
 }
 
-// Debian's libtorch takes whatever BLAS the alternatives name; the reference one is 15 times slower.
+// Debian's libtorch takes whatever BLAS the alternatives name; the reference one is 15 times
+// slower.
 Finding CheckBlas() {
-  for (const char* directory : {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib",
-                                "/usr/lib64"}) {
+  for (const char* directory :
+       {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/lib64"}) {
     std::error_code error;
     const auto real = std::filesystem::canonical(absl::StrCat(directory, "/libblas.so.3"), error);
     if (error) continue;
@@ -157,9 +161,10 @@ void CheckServer(const GlobalOptions& globals, std::vector<Finding>& findings) {
   const auto client = Client::Connect(globals, Speaker::kOperator);
   if (!client.ok()) {
     const bool no_cluster = absl::IsNotFound(client.status()) && globals.address.empty();
-    findings.push_back({"server", no_cluster ? Verdict::kOk : Verdict::kWrong,
-                        no_cluster ? "none started here yet" : std::string(client.status().message()),
-                        "start one: fairlead up"});
+    findings.push_back(
+        {"server", no_cluster ? Verdict::kOk : Verdict::kWrong,
+         no_cluster ? "none started here yet" : std::string(client.status().message()),
+         "start one: fairlead up"});
     return;
   }
   const absl::Status health = CheckHealth((*client)->channel(), absl::Seconds(3));
@@ -214,7 +219,9 @@ int RunDoctor(const GlobalOptions& globals, const std::string& data_dir) {
   for (const Finding& finding : Examine(globals, data_dir)) {
     wrong |= finding.verdict == Verdict::kWrong;
     const char* word = kWords[static_cast<int>(finding.verdict)];
-    json.push_back({{"check", finding.check}, {"verdict", word}, {"detail", finding.detail},
+    json.push_back({{"check", finding.check},
+                    {"verdict", word},
+                    {"detail", finding.detail},
                     {"remedy", finding.remedy}});
     rows.push_back({word, finding.check,
                     finding.verdict == Verdict::kOk || finding.remedy.empty()
@@ -230,9 +237,9 @@ int RunDoctor(const GlobalOptions& globals, const std::string& data_dir) {
 void AddDoctorCommand(CommandLine& line) {
   auto data_dir = std::make_shared<std::string>(".fairlead");
   GlobalOptions& globals = line.globals;
-  CLI::App* command = line.Add(nullptr, "doctor", "Check this machine and the server; a remedy each",
-                               "fairlead doctor --json",
-                               [&globals, data_dir] { return RunDoctor(globals, *data_dir); });
+  CLI::App* command = line.Add(
+      nullptr, "doctor", "Check this machine and the server; a remedy each",
+      "fairlead doctor --json", [&globals, data_dir] { return RunDoctor(globals, *data_dir); });
   command->add_option("--data-dir", *data_dir, "The data directory of `fairlead up`");
 }
 

@@ -129,8 +129,8 @@ v1::Answer CorruptAnswer(const v1::Answer& truth, const v1::AnswerSchema& schema
     case v1::Answer::kRating: {
       const double spread = 0.25 * (schema.max_rating() - schema.min_rating());
       const double shift = absl::Bernoulli(gen, 0.5) ? spread : -spread;
-      answer.set_rating(std::clamp(truth.rating() + shift, schema.min_rating(),
-                                   schema.max_rating()));
+      answer.set_rating(
+          std::clamp(truth.rating() + shift, schema.min_rating(), schema.max_rating()));
       break;
     }
     case v1::Answer::VALUE_NOT_SET:

@@ -11,7 +11,8 @@ namespace fairlead::cli {
 
 // A text that is not `truth`: one typing error, sometimes two or three (each further one with
 // probability 0.2). An error substitutes a character by one that looks alike or lies near (60 %),
-// drops one (15 %), inserts one (10 %) or swaps two neighbours (15 %). An empty truth gains a character.
+// drops one (15 %), inserts one (10 %) or swaps two neighbours (15 %). An empty truth gains a
+// character.
 std::string CorruptText(absl::string_view truth, absl::BitGenRef gen);
 
 // Another answer than `truth` of the same kind: the other side, another order, another number, an
@@ -20,7 +21,8 @@ v1::Answer CorruptAnswer(const v1::Answer& truth, const v1::AnswerSchema& schema
                          absl::BitGenRef gen);
 
 // Beta(a, b) with this mean and standard deviation, drawn once; what one contractor's accuracy is.
-// Mean in (0, 1); a deviation that no Beta has is lowered to one that is (below sqrt(mean·(1−mean))).
+// Mean in (0, 1); a deviation that no Beta has is lowered to one that is (below
+// sqrt(mean·(1−mean))).
 double DrawAccuracy(double mean, double deviation, absl::BitGenRef gen);
 
 // Log-normal with this median and shape sigma of the logarithm.

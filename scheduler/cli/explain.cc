@@ -15,10 +15,10 @@ namespace fairlead::cli {
 namespace {
 
 std::string FormatDecision(const v1::Decision& decision) {
-  std::string text = absl::StrFormat(
-      "\n%s  offered to %s: rank %d of %d, policy %s, seed %u\n", FormatTime(decision.create_time()),
-      decision.contractor(), decision.rank(), decision.candidate_count(),
-      decision.policy_version(), decision.seed());
+  std::string text =
+      absl::StrFormat("\n%s  offered to %s: rank %d of %d, policy %s, seed %u\n",
+                      FormatTime(decision.create_time()), decision.contractor(), decision.rank(),
+                      decision.candidate_count(), decision.policy_version(), decision.seed());
   std::vector<std::vector<std::string>> rows = {
       {"  CANDIDATE", "INDEX", "QUALITY", "SAMPLED", "GAIN", "SECONDS", "FAIR", "EXCLUDED BY"}};
   for (const auto& candidate : decision.candidates()) {
@@ -31,14 +31,15 @@ std::string FormatDecision(const v1::Decision& decision) {
                     absl::StrFormat("%.3f", candidate.fair_share()), candidate.excluded_by()});
   }
   absl::StrAppend(&text, FormatTable(rows));
-  if (!decision.flip().empty()) absl::StrAppend(&text, "  would have been: ", decision.flip(), "\n");
+  if (!decision.flip().empty())
+    absl::StrAppend(&text, "  would have been: ", decision.flip(), "\n");
   return text;
 }
 
 std::string FormatTask(const v1::Task& task) {
-  std::string text = absl::StrCat(task.name(), "\n  state ", v1::Task::State_Name(task.state()),
-                                  ", answers ", task.received_answers(), " of ",
-                                  task.wanted_answers(), " wanted\n");
+  std::string text =
+      absl::StrCat(task.name(), "\n  state ", v1::Task::State_Name(task.state()), ", answers ",
+                   task.received_answers(), " of ", task.wanted_answers(), " wanted\n");
   if (task.has_prelabel()) {
     absl::StrAppendFormat(&text, "  prelabel \"%s\", confidence %.3f, by %s\n",
                           FormatAnswer(task.prelabel().answer()), task.prelabel().confidence(),
@@ -49,11 +50,10 @@ std::string FormatTask(const v1::Task& task) {
                           annotation.contractor(), FormatAnswer(annotation.answer()));
   }
   if (task.has_label()) {
-    absl::StrAppendFormat(&text, "  label \"%s\", confidence %.4f, from %d answers%s, %s\n",
-                          FormatAnswer(task.label().answer()), task.label().confidence(),
-                          task.label().answers(),
-                          task.label().used_prelabel() ? " and the prelabel" : "",
-                          task.label().aggregation());
+    absl::StrAppendFormat(
+        &text, "  label \"%s\", confidence %.4f, from %d answers%s, %s\n",
+        FormatAnswer(task.label().answer()), task.label().confidence(), task.label().answers(),
+        task.label().used_prelabel() ? " and the prelabel" : "", task.label().aggregation());
   }
   if (!task.end_reason().empty()) absl::StrAppend(&text, "  ended: ", task.end_reason(), "\n");
   return text;
@@ -69,9 +69,8 @@ absl::Status RunExplain(const GlobalOptions& globals, const std::string& task,
   if (!absl::StartsWith(task, "tenants/") && project.empty()) {
     return FieldError("task", "give the full name, or --project with the id");
   }
-  ASSIGN_OR_RETURN(
-      const v1::ExplainTaskResponse response,
-      client->Call(client->tasks(), &v1::TaskService::Stub::ExplainTask, request));
+  ASSIGN_OR_RETURN(const v1::ExplainTaskResponse response,
+                   client->Call(client->tasks(), &v1::TaskService::Stub::ExplainTask, request));
   if (globals.json) {
     PrintJson(response);
     return absl::OkStatus();

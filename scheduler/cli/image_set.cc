@@ -107,6 +107,6 @@ absl::Status VisitImages(const std::string& path, const ImageVisitor& visit) {
   return VisitArchive(path, visit);
 }
 
-absl::Status CheckImage(absl::string_view bytes) { return ReadImageHeader(bytes).status(); }
+absl::Status CheckImage(absl::string_view bytes) { return DecodeGray(bytes).status(); }
 
 }  // namespace fairlead::cli

@@ -35,10 +35,9 @@ absl::Status ListModels(const GlobalOptions& globals) {
 }
 
 std::string FormatVersion(const v1::ModelVersion& version) {
-  std::string text = absl::StrCat(LastPart(version.name()), "  ",
-                                  v1::ModelVersion::State_Name(version.state()), "  ",
-                                  FormatTime(version.create_time()), "\n  gate: ",
-                                  version.gate_decision(), "\n");
+  std::string text = absl::StrCat(
+      LastPart(version.name()), "  ", v1::ModelVersion::State_Name(version.state()), "  ",
+      FormatTime(version.create_time()), "\n  gate: ", version.gate_decision(), "\n");
   for (const auto& [name, value] : version.metrics()) {
     absl::StrAppendFormat(&text, "  %-32s %.6g\n", name, value);
   }
@@ -105,8 +104,8 @@ absl::Status Rollback(const GlobalOptions& globals, const std::string& name) {
 void AddModelsCommands(CommandLine& line) {
   auto name = std::make_shared<std::string>();
   GlobalOptions& globals = line.globals;
-  CLI::App* models = line.Add(nullptr, "models", "Models: list, show, promote, rollback",
-                              "fairlead models list");
+  CLI::App* models =
+      line.Add(nullptr, "models", "Models: list, show, promote, rollback", "fairlead models list");
   models->require_subcommand(1);
   line.Add(models, "list", "Models of the tenant", "fairlead models list --json",
            [&globals] { return Finish(ListModels(globals)); });

@@ -28,8 +28,8 @@ std::string FormatMoney(int64_t micros, const std::string& currency);
 // The part behind the last '/'.
 std::string LastPart(const std::string& name);
 
-// One status line on stderr: rewritten in place at most once a second on a terminal, otherwise a line
-// every 5 s. Not thread-safe.
+// One status line on stderr: rewritten in place at most once a second on a terminal, otherwise a
+// line every 5 s. Not thread-safe.
 class StatusLine {
  public:
   StatusLine();

@@ -22,10 +22,10 @@ void PrintProject(const GlobalOptions& globals, const v1::Project& project) {
   std::cout << project.name() << "  "
             << v1::TaskKind_Name(project.settings().answer_schema().kind()) << "  "
             << v1::Project::State_Name(project.state()) << "\n  tasks: " << counts.submitted()
-            << " submitted = " << counts.ready() << " ready + " << counts.delayed()
-            << " delayed + " << counts.open() << " open + " << counts.completed()
-            << " completed + " << counts.cancelled() << " cancelled + " << counts.expired()
-            << " expired + " << counts.dead() << " dead; " << counts.annotations()
+            << " submitted = " << counts.ready() << " ready + " << counts.delayed() << " delayed + "
+            << counts.open() << " open + " << counts.completed() << " completed + "
+            << counts.cancelled() << " cancelled + " << counts.expired() << " expired + "
+            << counts.dead() << " dead; " << counts.annotations()
             << " answers\n  answers a task: " << redundancy.min_answers() << "–"
             << redundancy.max_answers() << " until confidence " << redundancy.target_confidence()
             << "\n";
@@ -74,17 +74,17 @@ void AddProjectCommands(CommandLine& line) {
   project->require_subcommand(1);
   const auto add = [&](const std::string& verb_name, const std::string& description,
                        const std::string& example, Verb verb) {
-    CLI::App* command =
-        line.Add(project, verb_name, description, example, [&globals, name, flags, verb] {
-          return Finish(RunProject(globals, verb, *name, *flags));
-        });
+    CLI::App* command = line.Add(
+        project, verb_name, description, example,
+        [&globals, name, flags, verb] { return Finish(RunProject(globals, verb, *name, *flags)); });
     command->add_option("project", *name, "Project id or full name")->required();
     return command;
   };
-  DeclareProjectFlags(add("create", "Create a project; the same settings again are fine",
-                          "fairlead project create prices --kind ocr --pay 20000 --train --prelabel",
-                          Verb::kCreate),
-                      *flags, /*with_kind=*/true);
+  DeclareProjectFlags(
+      add("create", "Create a project; the same settings again are fine",
+          "fairlead project create prices --kind ocr --pay 20000 --train --prelabel",
+          Verb::kCreate),
+      *flags, /*with_kind=*/true);
   add("show", "Settings, counts, pay", "fairlead project show prices --json", Verb::kShow);
   add("pause", "Offer nothing until resumed", "fairlead project pause prices", Verb::kPause);
   add("resume", "Offer again", "fairlead project resume prices", Verb::kResume);

@@ -1,4 +1,5 @@
-// A project's settings as options of the command line: of `project create` and of `submit --create`.
+// A project's settings as options of the command line: of `project create` and of `submit
+// --create`.
 #pragma once
 
 #include <string>

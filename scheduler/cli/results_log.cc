@@ -8,7 +8,9 @@
 namespace fairlead::cli {
 
 ResultsLog::ResultsLog(const Client& client, std::string project, bool include_gold)
-    : client_(client), project_(std::move(project)), include_gold_(include_gold),
+    : client_(client),
+      project_(std::move(project)),
+      include_gold_(include_gold),
       thread_([this] { Follow(); }) {}
 
 ResultsLog::~ResultsLog() {

@@ -1,5 +1,5 @@
-// A client's own log of how its tasks ended: what "nothing acknowledged is lost" is judged by. Follows
-// StreamResults in a thread of its own, resumes by cursor after every break.
+// A client's own log of how its tasks ended: what "nothing acknowledged is lost" is judged by.
+// Follows StreamResults in a thread of its own, resumes by cursor after every break.
 #pragma once
 
 #include <atomic>

@@ -53,13 +53,15 @@ absl::StatusOr<Truth> LoadTruth(const SimulateFlags& flags) {
   }
   if (!flags.labels.empty()) RETURN_IF_ERROR(truth.LoadImages(flags.images, flags.labels));
   if (!flags.lines.empty()) RETURN_IF_ERROR(truth.LoadLines(flags.lines));
-  if (truth.size() == 0) return FieldError("labels", "no truth: give --labels and --images, or --file");
+  if (truth.size() == 0)
+    return FieldError("labels", "no truth: give --labels and --images, or --file");
   return truth;
 }
 
 // Returns when `signals` has one, or after `seconds` (0: never).
 void WaitForEnd(const Simulator& simulator, double seconds, const sigset_t& signals) {
-  const absl::Time end = seconds > 0 ? absl::Now() + absl::Seconds(seconds) : absl::InfiniteFuture();
+  const absl::Time end =
+      seconds > 0 ? absl::Now() + absl::Seconds(seconds) : absl::InfiniteFuture();
   StatusLine line;
   while (absl::Now() < end) {
     const ContractorCounters counters = simulator.counters();

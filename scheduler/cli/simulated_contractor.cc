@@ -39,8 +39,12 @@ void ContractorCounters::Add(const ContractorCounters& other) {
 
 SimulatedContractor::SimulatedContractor(Persona persona, v1::ContractorService::Stub* stub,
                                          const Truth* truth, TimerQueue* timers)
-    : persona_(std::move(persona)), stub_(stub), truth_(truth), timers_(timers),
-      gen_(persona_.seed), backoff_(absl::Milliseconds(200), absl::Seconds(5)) {}
+    : persona_(std::move(persona)),
+      stub_(stub),
+      truth_(truth),
+      timers_(timers),
+      gen_(persona_.seed),
+      backoff_(absl::Milliseconds(200), absl::Seconds(5)) {}
 
 void SimulatedContractor::Start() { Connect(); }
 

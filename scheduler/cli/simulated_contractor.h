@@ -52,7 +52,7 @@ struct ContractorCounters {
   int64_t reconnects = 0;
   int64_t wrong = 0;  // Submitted with an error on purpose.
   int64_t paid_micros = 0;
-  int64_t connected = 0;  // 0 or 1.
+  int64_t connected = 0;                    // 0 or 1.
   std::map<std::string, int64_t> refusals;  // By reason.
 
   void Add(const ContractorCounters& other);
@@ -66,9 +66,9 @@ class SimulatedContractor final : public WorkStream::Listener,
   SimulatedContractor(Persona persona, v1::ContractorService::Stub* stub, const Truth* truth,
                       TimerQueue* timers);
 
-  void Start();   // Opens the stream; it is opened again whenever it breaks.
-  void Drain();   // Takes no further offers; finishes what it has.
-  void Stop();    // Breaks the stream off. Work under way is dropped, as by a closed browser.
+  void Start();  // Opens the stream; it is opened again whenever it breaks.
+  void Drain();  // Takes no further offers; finishes what it has.
+  void Stop();   // Breaks the stream off. Work under way is dropped, as by a closed browser.
   bool stopped() const;  // After Stop: no callback is under way or to come from the stream.
   bool idle() const;     // Nothing offered, accepted or unacknowledged.
 

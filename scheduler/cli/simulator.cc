@@ -50,8 +50,8 @@ std::vector<Persona> DrawPersonas(const SimulatorOptions& options) {
     persona.seed = StableHash64(absl::StrCat(options.seed, "|", i));
     std::mt19937_64 gen(persona.seed);
     persona.accuracy = DrawAccuracy(options.accuracy, options.accuracy_sd, gen);
-    persona.pace = absl::Seconds(
-        DrawLogNormal(absl::ToDoubleSeconds(options.pace), options.pace_sigma, gen));
+    persona.pace =
+        absl::Seconds(DrawLogNormal(absl::ToDoubleSeconds(options.pace), options.pace_sigma, gen));
     persona.pace_sigma = options.pace_sigma;
     persona.decline_rate = options.decline_rate;
     persona.lapse_rate = options.lapse_rate;
@@ -89,16 +89,15 @@ absl::Status Simulator::Enrol(const SimulatorOptions& options, std::vector<Perso
     request.set_role(v1::ROLE_CONTRACTOR);
     request.set_contractor(personas[i].name);
     request.mutable_lifetime()->set_seconds(absl::ToInt64Seconds(kTokenLifetime));
-    ASSIGN_OR_RETURN(
-        const v1::CreateTokenResponse token,
-        admin.Call(admin.admin(), &v1::AdminService::Stub::CreateToken, request));
+    ASSIGN_OR_RETURN(const v1::CreateTokenResponse token,
+                     admin.Call(admin.admin(), &v1::AdminService::Stub::CreateToken, request));
     personas[i].token = token.secret();
     const Client self(options.address, token.secret(), "");
     v1::EnrolRequest enrol;
     enrol.mutable_contractor()->add_languages("en");
-    RETURN_IF_ERROR(self.Call(stubs_[i / kStreamsPerChannel].get(),
-                              &v1::ContractorService::Stub::Enrol, enrol)
-                        .status());
+    RETURN_IF_ERROR(
+        self.Call(stubs_[i / kStreamsPerChannel].get(), &v1::ContractorService::Stub::Enrol, enrol)
+            .status());
   }
   return absl::OkStatus();
 }

@@ -1,4 +1,5 @@
-// A crowd of simulated contractors as real gRPC clients. In `fairlead simulate`, the demo and the tests.
+// A crowd of simulated contractors as real gRPC clients. In `fairlead simulate`, the demo and the
+// tests.
 #pragma once
 
 #include <cstdint>
@@ -16,15 +17,15 @@ namespace fairlead::cli {
 
 struct SimulatorOptions {
   std::string address;
-  std::string operator_token;  // Creates the contractors' own tokens.
-  int contractors = 50;        // 1–1,000.
-  double accuracy = 0.90;      // Mean over contractors, in (0, 1).
-  double accuracy_sd = 0.06;   // Spread over contractors (Beta); 0: all alike.
+  std::string operator_token;                     // Creates the contractors' own tokens.
+  int contractors = 50;                           // 1–1,000.
+  double accuracy = 0.90;                         // Mean over contractors, in (0, 1).
+  double accuracy_sd = 0.06;                      // Spread over contractors (Beta); 0: all alike.
   absl::Duration pace = absl::Milliseconds(300);  // Median work time of the median contractor.
   double pace_sigma = 0.35;  // Of the logarithm, over contractors and over tasks alike.
   double decline_rate = 0.02;
   double lapse_rate = 0.01;
-  absl::Duration arrival;  // They come online evenly over this time; zero: at once.
+  absl::Duration arrival;           // They come online evenly over this time; zero: at once.
   std::string name_prefix = "sim";  // Contractor "contractors/<prefix>-001".
   uint64_t seed = 1;
 };
@@ -41,7 +42,8 @@ class Simulator {
                                                           const Truth* truth);
   ~Simulator();  // Stop().
 
-  // Takes no further offers and waits until what is under way has its receipt; true when it all had.
+  // Takes no further offers and waits until what is under way has its receipt; true when it all
+  // had.
   bool Drain(absl::Duration timeout);
   // Breaks all streams off and waits for their end.
   void Stop();

@@ -39,9 +39,8 @@ std::string FormatQueues(const v1::GetQueuesResponse& queues) {
   absl::StrAppend(&text, "\n", FormatTable(rows));
   rows = {{"WORKER", "HOST", "DEVICE", "LEASED", "LEASE UNTIL", "PROGRESS"}};
   for (const auto& worker : queues.workers()) {
-    rows.push_back({worker.session(), worker.host(), worker.device(),
-                    absl::StrCat(worker.leased()), FormatTime(worker.lease_expire_time()),
-                    worker.progress()});
+    rows.push_back({worker.session(), worker.host(), worker.device(), absl::StrCat(worker.leased()),
+                    FormatTime(worker.lease_expire_time()), worker.progress()});
   }
   absl::StrAppend(&text, "\n", FormatTable(rows));
   absl::StrAppend(&text, "\ncontractors online: ", queues.contractors_online(),
@@ -52,9 +51,9 @@ std::string FormatQueues(const v1::GetQueuesResponse& queues) {
 absl::Status RunStatus(const GlobalOptions& globals, bool watch) {
   ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kOperator));
   while (true) {
-    ASSIGN_OR_RETURN(const v1::GetQueuesResponse queues,
-                     client->Call(client->admin(), &v1::AdminService::Stub::GetQueues,
-                                  v1::GetQueuesRequest()));
+    ASSIGN_OR_RETURN(
+        const v1::GetQueuesResponse queues,
+        client->Call(client->admin(), &v1::AdminService::Stub::GetQueues, v1::GetQueuesRequest()));
     if (globals.json) {
       PrintJson(queues);
     } else {

@@ -63,8 +63,8 @@ class Submission {
     // A part has its number in its run: the same files make the same parts.
     options.run_id = absl::StrCat(flags_.run_id, "/", part_++);
     options.on_progress = [this](int64_t done, int64_t total) {
-      line_.Show(absl::StrCat("submitted ", submitted_ + done, " of ",
-                              submitted_ + total, " read so far"));
+      line_.Show(absl::StrCat("submitted ", submitted_ + done, " of ", submitted_ + total,
+                              " read so far"));
     };
     ASSIGN_OR_RETURN(const std::vector<std::string> names, SubmitAll(client_, tasks_, options));
     submitted_ += static_cast<int64_t>(names.size());
@@ -231,28 +231,29 @@ void AddSubmitCommands(CommandLine& line) {
   DeclareCommon(submit, *flags, /*with_kind=*/true);
   submit->add_option("--file", flags->file, "JSON lines, one task each");
 
-  CLI::App* ocr = line.Add(
-      submit, "ocr", "Images whose text is to be typed",
-      "fairlead submit ocr --project prices --create --images images.tar --labels labels.tsv --gold",
-      [&globals, ocr_flags] {
-        const int usage = RequireProject(*ocr_flags);
-        return usage != kExitOk ? usage : FinishWith(SubmitImages(globals, *ocr_flags));
-      });
+  CLI::App* ocr =
+      line.Add(submit, "ocr", "Images whose text is to be typed",
+               "fairlead submit ocr --project prices --create --images images.tar --labels "
+               "labels.tsv --gold",
+               [&globals, ocr_flags] {
+                 const int usage = RequireProject(*ocr_flags);
+                 return usage != kExitOk ? usage : FinishWith(SubmitImages(globals, *ocr_flags));
+               });
   DeclareCommon(ocr, *ocr_flags, /*with_kind=*/false);
   ocr->add_option("--images", ocr_flags->images, "A folder or a tar archive")->required();
-  ocr->add_option("--labels", ocr_flags->labels,
-                  "labels.tsv: submit only the files it names; with --gold its texts are the answers");
+  ocr->add_option(
+      "--labels", ocr_flags->labels,
+      "labels.tsv: submit only the files it names; with --gold its texts are the answers");
   ocr->add_option("--group-end", ocr_flags->group_end,
                   "A file name up to the last TEXT is its group (items of one source)");
 
-  CLI::App* pairs = line.Add(submit, "pairs", "Pairs of responses to choose between",
-                             "fairlead submit pairs --project helpful --create --file pairs.jsonl",
-                             [&globals, pair_flags] {
-                               const int usage = RequireProject(*pair_flags);
-                               return usage != kExitOk
-                                          ? usage
-                                          : FinishWith(SubmitLines(globals, *pair_flags));
-                             });
+  CLI::App* pairs =
+      line.Add(submit, "pairs", "Pairs of responses to choose between",
+               "fairlead submit pairs --project helpful --create --file pairs.jsonl",
+               [&globals, pair_flags] {
+                 const int usage = RequireProject(*pair_flags);
+                 return usage != kExitOk ? usage : FinishWith(SubmitLines(globals, *pair_flags));
+               });
   DeclareCommon(pairs, *pair_flags, /*with_kind=*/false);
   pairs->add_option("--file", pair_flags->file, "JSON lines with prompt, response_a, response_b")
       ->required();

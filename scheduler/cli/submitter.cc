@@ -45,8 +45,7 @@ absl::StatusOr<v1::SubmitTasksResponse> SendBatch(const Client& client,
       *gold->mutable_task() = task->task;
       *gold->mutable_answer() = *task->answer;
     }
-    return client.Call(client.tasks(), &v1::TaskService::Stub::AddGold, request,
-                       options.retry_for);
+    return client.Call(client.tasks(), &v1::TaskService::Stub::AddGold, request, options.retry_for);
   }
   v1::SubmitTasksRequest request;
   request.set_project(options.project);
@@ -110,9 +109,8 @@ absl::StatusOr<std::vector<std::string>> SubmitAll(const Client& client,
     absl::StatusOr<v1::SubmitTasksResponse> response =
         SendBatch(client, batch, BatchRequestId(options, index, batch), options);
     if (!response.ok()) {
-      return Annotate(response.status(),
-                      absl::StrCat("batch ", index + 1, " of ", batches.size(), ", after ", done,
-                                   " tasks submitted"));
+      return Annotate(response.status(), absl::StrCat("batch ", index + 1, " of ", batches.size(),
+                                                      ", after ", done, " tasks submitted"));
     }
     if (response->names_size() != static_cast<int>(batch.size())) {
       return absl::InternalError("the server answered with another number of tasks");

@@ -204,8 +204,7 @@ void Supervisor::Reap(Child& child) {
   child.next_start = absl::Now() + wait;
   ++child.restarts;
   FAIRLEAD_LOG(WARNING) << "process ended, starting it again process=" << child.spec.name
-                        << " end=\"" << child.last_end
-                        << "\" wait=" << absl::FormatDuration(wait);
+                        << " end=\"" << child.last_end << "\" wait=" << absl::FormatDuration(wait);
 }
 
 void Supervisor::Spawn(Child& child) {
@@ -225,8 +224,7 @@ void Supervisor::Spawn(Child& child) {
     FAIRLEAD_LOG(ERROR) << "cannot start process=" << child.spec.name << " " << child.last_end;
   } else {
     child.pid = pid;
-    const absl::Status written =
-        WriteFile(child.spec.pid_file, absl::StrCat(pid, "\n"), 0644);
+    const absl::Status written = WriteFile(child.spec.pid_file, absl::StrCat(pid, "\n"), 0644);
     if (!written.ok()) FAIRLEAD_LOG(WARNING) << written.message();
   }
   changed_.NotifyAll();

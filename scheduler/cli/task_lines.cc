@@ -50,7 +50,8 @@ class LineReader {
   absl::Status RefuseRest() const {
     for (const auto& [key, value] : json_.items()) {
       if (taken_.count(key) == 0) {
-        return absl::InvalidArgumentError(absl::StrCat("\"", key, "\" is unknown or one payload too many"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("\"", key, "\" is unknown or one payload too many"));
       }
     }
     return absl::OkStatus();

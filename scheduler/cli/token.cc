@@ -23,10 +23,12 @@ struct TokenFlags {
 };
 
 absl::StatusOr<v1::Role> ParseRole(const std::string& role) {
-  static const auto* const roles = new std::map<std::string, v1::Role>{
-      {"client", v1::ROLE_CLIENT},     {"contractor", v1::ROLE_CONTRACTOR},
-      {"worker", v1::ROLE_WORKER},     {"operator", v1::ROLE_OPERATOR},
-      {"viewer", v1::ROLE_VIEWER}};
+  static const auto* const roles =
+      new std::map<std::string, v1::Role>{{"client", v1::ROLE_CLIENT},
+                                          {"contractor", v1::ROLE_CONTRACTOR},
+                                          {"worker", v1::ROLE_WORKER},
+                                          {"operator", v1::ROLE_OPERATOR},
+                                          {"viewer", v1::ROLE_VIEWER}};
   const auto it = roles->find(role);
   if (it != roles->end()) return it->second;
   return FieldError("role", "must be client, contractor, worker, operator or viewer");
@@ -46,9 +48,8 @@ absl::Status CreateToken(const GlobalOptions& globals, const TokenFlags& flags) 
                                ? flags.contractor
                                : absl::StrCat("contractors/", flags.contractor));
   }
-  ASSIGN_OR_RETURN(
-      v1::CreateTokenResponse response,
-      client->Call(client->admin(), &v1::AdminService::Stub::CreateToken, request));
+  ASSIGN_OR_RETURN(v1::CreateTokenResponse response,
+                   client->Call(client->admin(), &v1::AdminService::Stub::CreateToken, request));
   if (!flags.out.empty()) {
     RETURN_IF_ERROR(WriteFile(flags.out, response.secret(), 0600));
     response.clear_secret();

@@ -1,5 +1,5 @@
-// fairlead train | predict | score | evaluate: the sibling fairlead-trainer with the same arguments.
-// The tool itself stays free of libtorch.
+// fairlead train | predict | score | evaluate: the sibling fairlead-trainer with the same
+// arguments. The tool itself stays free of libtorch.
 #include <unistd.h>
 
 #include <cerrno>
@@ -22,9 +22,10 @@ int ExecTrainer(const std::string& command, const std::vector<std::string>& argu
   const std::string binary = *directory + "/fairlead-trainer";
   if (access(binary.c_str(), X_OK) != 0) {
     return Finish(absl::FailedPreconditionError(
-        absl::StrCat(binary, " is not built: it needs libtorch; configure with "
-                             "FAIRLEAD_BUILD_TRAINER=ON (./dev build) or install fairlead-trainer "
-                             "beside this binary")));
+        absl::StrCat(binary,
+                     " is not built: it needs libtorch; configure with "
+                     "FAIRLEAD_BUILD_TRAINER=ON (./dev build) or install fairlead-trainer "
+                     "beside this binary")));
   }
   std::vector<std::string> owned = {binary, command};
   owned.insert(owned.end(), arguments.begin(), arguments.end());
@@ -44,7 +45,8 @@ void AddTrainerCommands(CommandLine& line) {
       {"score", "Score responses or pairs with a reward model (runs fairlead-trainer)"},
       {"evaluate", "Measure a model on a set (runs fairlead-trainer)"}};
   for (const auto& [name, description] : commands) {
-    CLI::App* command = line.Add(nullptr, name, description, absl::StrCat("fairlead ", name, " --help"));
+    CLI::App* command =
+        line.Add(nullptr, name, description, absl::StrCat("fairlead ", name, " --help"));
     // Everything behind the word is the trainer's to understand, --help included.
     command->set_help_flag();
     command->prefix_command();

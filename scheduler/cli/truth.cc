@@ -37,12 +37,12 @@ absl::Status Truth::LoadImages(const std::string& images, const std::string& lab
   ASSIGN_OR_RETURN(const std::vector<LabelLine> lines, ReadLabels(labels));
   std::map<std::string, std::string> texts;
   for (const LabelLine& line : lines) texts[line.file] = line.text;
-  return VisitImages(images, [&](const std::string& name, std::string bytes,
-                                 const absl::Status& error) {
-    const auto text = texts.find(name);
-    if (error.ok() && text != texts.end()) AddImage(bytes, text->second);
-    return absl::OkStatus();
-  });
+  return VisitImages(images,
+                     [&](const std::string& name, std::string bytes, const absl::Status& error) {
+                       const auto text = texts.find(name);
+                       if (error.ok() && text != texts.end()) AddImage(bytes, text->second);
+                       return absl::OkStatus();
+                     });
 }
 
 absl::Status Truth::LoadLines(const std::string& path) {

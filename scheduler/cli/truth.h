@@ -1,6 +1,6 @@
-// What simulated contractors look at instead of an image: the right answer by payload. Contractors do
-// not see external ids, so the key is the payload itself: an image's blob id (SHA-256 of its bytes)
-// or the texts of a pair.
+// What simulated contractors look at instead of an image: the right answer by payload. Contractors
+// do not see external ids, so the key is the payload itself: an image's blob id (SHA-256 of its
+// bytes) or the texts of a pair.
 #pragma once
 
 #include <optional>
@@ -26,8 +26,8 @@ class Truth {
   const v1::Answer* Find(const v1::Payload& payload) const;
   size_t size() const { return answers_.size(); }
 
-  // From labels.tsv and its images, or from JSON lines that have an "answer". Images that the labels
-  // do not name are left out. INVALID_ARGUMENT naming file and line.
+  // From labels.tsv and its images, or from JSON lines that have an "answer". Images that the
+  // labels do not name are left out. INVALID_ARGUMENT naming file and line.
   absl::Status LoadImages(const std::string& images, const std::string& labels);
   absl::Status LoadLines(const std::string& path);
 

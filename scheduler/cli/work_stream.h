@@ -29,8 +29,8 @@ class WorkStream final : public grpc::ClientBidiReactor<v1::WorkRequest, v1::Wor
   static std::shared_ptr<WorkStream> Create(const std::string& token,
                                             std::shared_ptr<Listener> listener);
 
-  // Opens it, once. It keeps itself and its listener alive until OnStreamDone has returned, which may
-  // be before this returns: call it without locks.
+  // Opens it, once. It keeps itself and its listener alive until OnStreamDone has returned, which
+  // may be before this returns: call it without locks.
   void Open(v1::ContractorService::Stub* stub);
 
   // Queues an event; sent after Open, dropped when the stream has ended. Thread-safe.

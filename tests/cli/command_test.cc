@@ -5,9 +5,9 @@
 
 #include "common/base/status.h"
 #include "gmock/gmock.h"
+#include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"
 #include "scheduler/cli/client.h"
-#include "google/rpc/error_details.pb.h"
 
 namespace fairlead::cli {
 namespace {
@@ -20,7 +20,7 @@ struct Outcome {
   std::string err;
 };
 
-Outcome Run(std::vector<std::string> arguments) {
+Outcome RunTool(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "fairlead");
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
@@ -34,17 +34,17 @@ Outcome Run(std::vector<std::string> arguments) {
 }
 
 TEST(CommandTest, UsageErrorsAreExitCodeTwo) {
-  EXPECT_EQ(Run({}).code, kExitUsage);
-  EXPECT_EQ(Run({"no-such-command"}).code, kExitUsage);
-  EXPECT_EQ(Run({"submit"}).code, kExitUsage);
-  EXPECT_EQ(Run({"submit", "ocr", "--project", "p"}).code, kExitUsage);
-  EXPECT_EQ(Run({"models"}).code, kExitUsage);
-  EXPECT_EQ(Run({"up", "--workers", "many"}).code, kExitUsage);
-  EXPECT_THAT(Run({"explain"}).err, HasSubstr("task"));
+  EXPECT_EQ(RunTool({}).code, kExitUsage);
+  EXPECT_EQ(RunTool({"no-such-command"}).code, kExitUsage);
+  EXPECT_EQ(RunTool({"submit"}).code, kExitUsage);
+  EXPECT_EQ(RunTool({"submit", "ocr", "--project", "p"}).code, kExitUsage);
+  EXPECT_EQ(RunTool({"models"}).code, kExitUsage);
+  EXPECT_EQ(RunTool({"up", "--workers", "many"}).code, kExitUsage);
+  EXPECT_THAT(RunTool({"explain"}).err, HasSubstr("task"));
 }
 
 TEST(CommandTest, HelpIsExitCodeZeroAndTellsExitCodes) {
-  const Outcome help = Run({"--help"});
+  const Outcome help = RunTool({"--help"});
   EXPECT_EQ(help.code, kExitOk);
   EXPECT_THAT(help.out, HasSubstr("Exit codes: 0 done, 1 failed, 2 usage, 3"));
 }
@@ -84,15 +84,15 @@ TEST(CommandTest, EveryLeafHasSomethingToRun) {
 
 TEST(CommandTest, AnUnreachableServerIsExitCodeFour) {
   const std::string token = ::testing::TempDir() + "/token";
-  ASSERT_EQ(Run({"generate", "pairs", "--n", "1", "--out", token}).code, kExitOk);
-  const Outcome outcome = Run({"--address", "unix:/nonexistent/socket", "--token-file", token,
+  ASSERT_EQ(RunTool({"generate", "pairs", "--n", "1", "--out", token}).code, kExitOk);
+  const Outcome outcome = RunTool({"--address", "unix:/nonexistent/socket", "--token-file", token,
                                "--tenant", "dev", "status"});
   EXPECT_EQ(outcome.code, kExitUnavailable);
   EXPECT_THAT(outcome.err, HasSubstr("error: UNAVAILABLE"));
 }
 
 TEST(CommandTest, MissingCredentialsSayWhatToDo) {
-  const Outcome outcome = Run({"--credentials", "/nonexistent/credentials.json", "status"});
+  const Outcome outcome = RunTool({"--credentials", "/nonexistent/credentials.json", "status"});
   EXPECT_EQ(outcome.code, kExitFailure);
   EXPECT_THAT(outcome.err, HasSubstr("fairlead up"));
 }
@@ -102,8 +102,8 @@ TEST(CommandTest, ABadLabelsFileIsNamedBeforeAnythingIsSent) {
   FILE* const file = fopen(labels.c_str(), "w");
   fputs("a.png\t1\nb.png\n", file);
   fclose(file);
-  const Outcome outcome = Run({"submit", "ocr", "--project", "p", "--images", "/nonexistent",
-                               "--labels", labels});
+  const Outcome outcome =
+      RunTool({"submit", "ocr", "--project", "p", "--images", "/nonexistent", "--labels", labels});
   EXPECT_EQ(outcome.code, kExitFailure);
   EXPECT_THAT(outcome.err, HasSubstr(labels + ":2: a column is missing"));
 }
@@ -113,8 +113,8 @@ TEST(ClientTest, AServersRefusalKeepsCodeReasonAndField) {
   google::rpc::ErrorInfo info;
   info.set_reason("LEASE_LOST");
   details.add_details()->PackFrom(info);
-  const absl::Status lost = FromGrpc(grpc::Status(grpc::StatusCode::ABORTED, "token is stale",
-                                                  details.SerializeAsString()));
+  const absl::Status lost = FromGrpc(
+      grpc::Status(grpc::StatusCode::ABORTED, "token is stale", details.SerializeAsString()));
   EXPECT_EQ(lost.code(), absl::StatusCode::kAborted);
   EXPECT_EQ(ReasonOf(lost), "LEASE_LOST");
   EXPECT_EQ(lost.message(), "token is stale");
@@ -124,8 +124,8 @@ TEST(ClientTest, AServersRefusalKeepsCodeReasonAndField) {
   bad.add_field_violations()->set_field("tasks[17].payload");
   details.add_details()->PackFrom(bad);
   const absl::Status field =
-      FromGrpc(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
-                            "tasks[17].payload: wrong kind", details.SerializeAsString()));
+      FromGrpc(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "tasks[17].payload: wrong kind",
+                            details.SerializeAsString()));
   EXPECT_EQ(FieldOf(field), "tasks[17].payload");
   EXPECT_EQ(field.message(), "tasks[17].payload: wrong kind");
 }

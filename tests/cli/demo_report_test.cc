@@ -32,11 +32,11 @@ TEST(DemoReportTest, TheObjectHasExactlyTheDocumentedKeys) {
   const auto json = DemoJson(on, Pass(2000, 3, 2), absl::Seconds(123.4));
   std::vector<std::string> keys;
   for (const auto& [key, value] : json.items()) keys.push_back(key);
-  EXPECT_THAT(keys, ElementsAre("tasks_submitted", "tasks_completed", "tasks_lost",
-                                "label_accuracy", "answers_per_task_first_fifth",
-                                "answers_per_task_last_fifth",
-                                "answers_per_task_last_fifth_prelabels_off", "versions_promoted",
-                                "exact_match_by_version", "reward_pair_accuracy", "seconds"));
+  EXPECT_THAT(keys,
+              ElementsAre("tasks_submitted", "tasks_completed", "tasks_lost", "label_accuracy",
+                          "answers_per_task_first_fifth", "answers_per_task_last_fifth",
+                          "answers_per_task_last_fifth_prelabels_off", "versions_promoted",
+                          "exact_match_by_version", "reward_pair_accuracy", "seconds"));
   EXPECT_EQ(json["tasks_submitted"], 2200);
   EXPECT_EQ(json["tasks_lost"], 1);
   EXPECT_EQ(json["label_accuracy"], 0.98);
@@ -105,13 +105,14 @@ TEST(DemoReportTest, WavesSplitEverythingOnce) {
   EXPECT_EQ(WaveBegin(203, 9, 4), 203u);
 }
 
-TEST(DemoReportTest, ReadsThePairScoreAndRefusesOtherOutput) {
-  const auto score = ParsePairScore("{\"count\": 1000, \"pair_accuracy\": 0.71}\n");
+TEST(DemoReportTest, CountsPairsWhoseBetterReplyScoresHigher) {
+  const auto score = ParsePairScores("2\n1\n-1.5\n0\n3e0\n3\n1\n0.5\n");
   ASSERT_TRUE(score.ok()) << score.status();
-  EXPECT_EQ(score->pairs, 1000);
-  EXPECT_EQ(score->accuracy, 0.71);
-  EXPECT_FALSE(ParsePairScore("").ok());
-  EXPECT_FALSE(ParsePairScore("{\"count\": 1000}").ok());
+  EXPECT_EQ(score->pairs, 4);
+  EXPECT_EQ(score->accuracy, 2.5 / 4);
+  EXPECT_FALSE(ParsePairScores("").ok());
+  EXPECT_FALSE(ParsePairScores("1\n").ok());
+  EXPECT_FALSE(ParsePairScores("1\nx\n").ok());
 }
 
 }  // namespace

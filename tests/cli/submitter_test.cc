@@ -21,7 +21,8 @@ std::vector<const NewTask*> Pointers(const std::vector<NewTask>& tasks) {
 
 TEST(SubmitterTest, BatchesHoldEveryTaskOnceInOrderWithinBothBounds) {
   std::vector<NewTask> tasks;
-  for (int i = 0; i < 1203; ++i) tasks.push_back(ClassTask(std::string(i % 7 == 0 ? 9000 : 10, 'x')));
+  for (int i = 0; i < 1203; ++i)
+    tasks.push_back(ClassTask(std::string(i % 7 == 0 ? 9000 : 10, 'x')));
   SubmitOptions options;
   options.max_bytes = 256 << 10;
   const auto batches = MakeBatches(tasks, options);
@@ -72,10 +73,9 @@ TEST(SubmitterTest, AnyDifferenceChangesTheRequestId) {
   const std::vector<NewTask> tasks = {ClassTask("a"), ClassTask("b")};
   const std::vector<NewTask> one = {ClassTask("a")};
   const std::vector<NewTask> joined = {ClassTask("ab")};
-  std::set<std::string> ids = {BatchRequestId(options, 0, Pointers(tasks)),
-                               BatchRequestId(options, 1, Pointers(tasks)),
-                               BatchRequestId(options, 0, Pointers(one)),
-                               BatchRequestId(options, 0, Pointers(joined))};
+  std::set<std::string> ids = {
+      BatchRequestId(options, 0, Pointers(tasks)), BatchRequestId(options, 1, Pointers(tasks)),
+      BatchRequestId(options, 0, Pointers(one)), BatchRequestId(options, 0, Pointers(joined))};
   std::vector<NewTask> gold = {ClassTask("a"), ClassTask("b")};
   gold[0].answer.emplace().set_class_name("x");
   ids.insert(BatchRequestId(options, 0, Pointers(gold)));

@@ -51,8 +51,10 @@ TEST(TaskLinesTest, NamesFileLineAndProblem) {
   EXPECT_THAT(ProblemOf("{\"group\": \"g\"}"), HasSubstr("tasks.jsonl:1: no payload"));
   EXPECT_THAT(ProblemOf("{\"blob\": 1}"), HasSubstr("tasks.jsonl:1: \"blob\" must be a string"));
   EXPECT_THAT(ProblemOf("{\"blob\": \"1\", \"image\": \"a\"}"), HasSubstr("one payload too many"));
-  EXPECT_THAT(ProblemOf("{\"blob\": \"1\", \"imagee\": \"a\"}"), HasSubstr("\"imagee\" is unknown"));
-  EXPECT_THAT(ProblemOf("{\"blob\": \"1\", \"priority\": 10}"), HasSubstr("\"priority\" must be 0–9"));
+  EXPECT_THAT(ProblemOf("{\"blob\": \"1\", \"imagee\": \"a\"}"),
+              HasSubstr("\"imagee\" is unknown"));
+  EXPECT_THAT(ProblemOf("{\"blob\": \"1\", \"priority\": 10}"),
+              HasSubstr("\"priority\" must be 0–9"));
   EXPECT_THAT(ProblemOf("{\"response_a\": \"a\"}"), HasSubstr("\"response_b\" must be a string"));
   EXPECT_THAT(ProblemOf("{\"response_a\":\"a\",\"response_b\":\"b\",\"answer\":\"c\"}"),
               HasSubstr("\"answer\" must be \"a\", \"b\" or \"tie\""));
