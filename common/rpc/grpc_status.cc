@@ -54,7 +54,8 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
   auto field = info.metadata().find("field");
   if (field != info.metadata().end()) {
     // FieldError writes "<field>: " before the message, which already has it.
-    absl::string_view message = status.error_message();
+    const std::string whole = status.error_message();
+    absl::string_view message = whole;
     const std::string prefix = field->second + ": ";
     if (message.substr(0, prefix.size()) == prefix) message.remove_prefix(prefix.size());
     return FieldError(field->second, message);

@@ -3,7 +3,7 @@
 fairlead_library(fairlead_client
   SOURCES cli/client.cc cli/credentials.cc cli/file.cc cli/print.cc cli/results_log.cc
     cli/submitter.cc
-  DEPS fairlead_base fairlead_grpc gRPC::grpc++ nlohmann_json::nlohmann_json)
+  DEPS fairlead_base fairlead_rpc fairlead_grpc gRPC::grpc++ nlohmann_json::nlohmann_json)
 
 fairlead_library(fairlead_cluster
   SOURCES cli/cluster.cc cli/supervisor.cc
@@ -36,3 +36,11 @@ target_precompile_headers(fairlead_commands PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/print.h)
 
 fairlead_binary(fairlead SOURCES cli/main.cc DEPS fairlead_commands)
+
+# gRPC's headers and the stubs' cost seconds a file: read once a target.
+foreach(target fairlead_client fairlead_cluster fairlead_simulator fairlead_demo fairlead_commands)
+  fairlead_precompile(${target} <grpcpp/grpcpp.h> <fairlead/v1/admin_service.grpc.pb.h>
+    <fairlead/v1/blob_service.grpc.pb.h> <fairlead/v1/contractor_service.grpc.pb.h>
+    <fairlead/v1/model_service.grpc.pb.h> <fairlead/v1/project_service.grpc.pb.h>
+    <fairlead/v1/task_service.grpc.pb.h>)
+endforeach()

@@ -31,35 +31,11 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address, bool own_
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
   // A scheduler that restarts is back within seconds; gRPC's own 120 s would hide that.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  // Also how long one attempt may take: a client that polls now and then needs more than a wink.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   if (own_connection) arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  std::string reason;
-  std::string field;
-  google::rpc::Status details;
-  if (details.ParseFromString(status.error_details())) {
-    for (const auto& detail : details.details()) {
-      google::rpc::ErrorInfo info;
-      google::rpc::BadRequest bad_request;
-      if (detail.Is<google::rpc::ErrorInfo>() && detail.UnpackTo(&info)) reason = info.reason();
-      if (detail.Is<google::rpc::BadRequest>() && detail.UnpackTo(&bad_request) &&
-          bad_request.field_violations_size() > 0) {
-        field = bad_request.field_violations(0).field();
-      }
-    }
-  }
-  const std::string whole_message = status.error_message();
-  absl::string_view message = whole_message;
-  if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT && !field.empty()) {
-    absl::ConsumePrefix(&message, absl::StrCat(field, ": "));
-    return FieldError(field, message);
-  }
-  return Error(static_cast<absl::StatusCode>(status.error_code()), reason, message);
 }
 
 absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, absl::Duration timeout) {
@@ -68,6 +44,8 @@ absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, absl::Du
   grpc::TemplatedGenericStub<google::protobuf::Empty, google::protobuf::Int32Value> stub(channel);
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+  // So that the connection is polled while it is being made.
+  context.set_wait_for_ready(true);
   grpc::CompletionQueue queue;
   auto call = stub.PrepareUnaryCall(&context, kHealthMethod, google::protobuf::Empty(), &queue);
   call->StartCall();
@@ -80,7 +58,7 @@ absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, absl::Du
   queue.Shutdown();
   while (queue.Next(&tag, &ok)) {
   }
-  if (!status.ok()) return FromGrpc(status);
+  if (!status.ok()) return rpc::FromGrpcStatus(status);
   if (response.value() != kServing) {
     return absl::UnavailableError(absl::StrCat("server is not serving, state ", response.value()));
   }

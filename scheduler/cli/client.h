@@ -5,6 +5,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <string>
@@ -13,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/rpc/grpc_status.h"
 #include "fairlead/v1/admin_service.grpc.pb.h"
 #include "fairlead/v1/blob_service.grpc.pb.h"
 #include "fairlead/v1/contractor_service.grpc.pb.h"
@@ -26,10 +28,6 @@ namespace fairlead::cli {
 // unix:PATH or HOST:PORT. Connects lazily. `own_connection` keeps it from sharing another
 // channel's.
 std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address, bool own_connection = false);
-
-// A gRPC failure as absl::Status: code and message, and from the trailer grpc-status-details-bin
-// the ErrorInfo's reason (ReasonOf) and the field (FieldOf).
-absl::Status FromGrpc(const grpc::Status& status);
 
 // grpc.health.v1.Health/Check of the whole server. UNAVAILABLE unless it says SERVING.
 absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, absl::Duration timeout);
@@ -107,15 +105,25 @@ absl::StatusOr<Response> Client::Call(Stub* stub,
                                       const Request& request, absl::Duration retry_for) const {
   const absl::Time give_up = absl::Now() + retry_for;
   Backoff backoff;
+  grpc::Status unavailable;
   while (true) {
     grpc::ClientContext context;
     Prepare(&context, absl::Seconds(30));
+    if (!unavailable.ok()) {
+      // A call that waits for the connection keeps it being polled; one that fails at once does not,
+      // and the channel would stay broken for seconds after the server is back.
+      context.set_wait_for_ready(true);
+      context.set_deadline(absl::ToChronoTime(std::max(give_up, absl::Now() + absl::Seconds(1))));
+    }
     Response response;
     const grpc::Status status = (stub->*method)(&context, request, &response);
     if (status.ok()) return response;
-    if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return FromGrpc(status);
+    const bool waited = !unavailable.ok() && status.error_code() == grpc::DEADLINE_EXCEEDED;
+    if (waited) return rpc::FromGrpcStatus(unavailable);
+    if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return rpc::FromGrpcStatus(status);
+    unavailable = status;
     const absl::Duration wait = backoff.Next();
-    if (absl::Now() + wait > give_up) return FromGrpc(status);
+    if (absl::Now() + wait > give_up) return rpc::FromGrpcStatus(status);
     absl::SleepFor(wait);
   }
 }

@@ -63,7 +63,7 @@ absl::Status StreamTo(std::ostream& out, const GlobalOptions& globals, ResultsFl
       backoff.Reset();
       give_up = absl::Now() + absl::Minutes(5);
     }
-    const absl::Status status = FromGrpc(reader->Finish());
+    const absl::Status status = rpc::FromGrpcStatus(reader->Finish());
     // A break is resumed behind the last line that was written: nothing twice, nothing left out.
     if (!absl::IsUnavailable(status) || absl::Now() > give_up) return status;
     absl::SleepFor(backoff.Next());

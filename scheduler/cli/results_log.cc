@@ -95,7 +95,7 @@ absl::Status ResultsLog::ReadStream(std::string& cursor) {
     Note(result);
     cursor = result.cursor();
   }
-  const absl::Status status = FromGrpc(reader->Finish());
+  const absl::Status status = rpc::FromGrpcStatus(reader->Finish());
   MutexLock lock(&mu_);
   context_ = nullptr;
   return status;

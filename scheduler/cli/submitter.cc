@@ -139,7 +139,7 @@ absl::StatusOr<std::string> UploadBlob(const Client& client, absl::string_view b
     open = writer->Write(part);
   }
   if (open) writer->WritesDone();
-  RETURN_IF_ERROR(FromGrpc(writer->Finish()));
+  RETURN_IF_ERROR(rpc::FromGrpcStatus(writer->Finish()));
   return response.blob();
 }
 
@@ -153,7 +153,7 @@ absl::StatusOr<std::string> DownloadBlob(const Client& client, const std::string
   std::string bytes;
   v1::DownloadBlobResponse part;
   while (reader->Read(&part)) bytes.append(part.chunk());
-  RETURN_IF_ERROR(FromGrpc(reader->Finish()));
+  RETURN_IF_ERROR(rpc::FromGrpcStatus(reader->Finish()));
   if (Sha256Hex(bytes) != blob) {
     return absl::DataLossError(absl::StrCat("blob ", blob, ": the bytes do not match the id"));
   }

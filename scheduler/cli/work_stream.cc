@@ -78,7 +78,7 @@ void WorkStream::OnWriteDone(bool ok) {
 
 void WorkStream::OnDone(const grpc::Status& status) {
   const std::shared_ptr<WorkStream> self = std::move(self_);
-  listener_->OnStreamDone(FromGrpc(status));
+  listener_->OnStreamDone(rpc::FromGrpcStatus(status));
   listener_.reset();
 }
 

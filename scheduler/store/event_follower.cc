@@ -112,13 +112,14 @@ absl::Status EventFollower::FollowOnce(Slot* slot) {
   }
   std::vector<int64_t> positions;
   RETURN_IF_ERROR(Log(events, positions));
+  // The views first: whoever waits for an event reads his own write afterwards.
+  for (size_t i = 0; i < events.size(); ++i) {
+    for (EventSink* sink : sinks_) sink->Apply(events[i], positions[i]);
+  }
   {
     MutexLock lock(&mu_);
     slot->cursor = cursor + events.size();
     advanced_.NotifyAll();
-  }
-  for (size_t i = 0; i < events.size(); ++i) {
-    for (EventSink* sink : sinks_) sink->Apply(events[i], positions[i]);
   }
   Trim(slot, cursor + events.size());
   return absl::OkStatus();

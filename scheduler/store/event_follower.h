@@ -41,7 +41,7 @@ class EventFollower {
   void Run();   // Starts the threads.
   void Stop();  // Joins them; idempotent.
 
-  // Returns once event `seq` of `slot` is on disk; seq 0 at once. DEADLINE_EXCEEDED when it takes
+  // Returns once event `seq` of `slot` is on disk and every sink has it; seq 0 at once. DEADLINE_EXCEEDED when it takes
   // longer than `timeout`: the transition took place, but may be lost with the machine.
   absl::Status AwaitDurable(absl::string_view slot, uint64_t seq, absl::Duration timeout);
 

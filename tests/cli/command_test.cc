@@ -113,7 +113,7 @@ TEST(ClientTest, AServersRefusalKeepsCodeReasonAndField) {
   google::rpc::ErrorInfo info;
   info.set_reason("LEASE_LOST");
   details.add_details()->PackFrom(info);
-  const absl::Status lost = FromGrpc(
+  const absl::Status lost = rpc::FromGrpcStatus(
       grpc::Status(grpc::StatusCode::ABORTED, "token is stale", details.SerializeAsString()));
   EXPECT_EQ(lost.code(), absl::StatusCode::kAborted);
   EXPECT_EQ(ReasonOf(lost), "LEASE_LOST");
@@ -124,7 +124,7 @@ TEST(ClientTest, AServersRefusalKeepsCodeReasonAndField) {
   bad.add_field_violations()->set_field("tasks[17].payload");
   details.add_details()->PackFrom(bad);
   const absl::Status field =
-      FromGrpc(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "tasks[17].payload: wrong kind",
+      rpc::FromGrpcStatus(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "tasks[17].payload: wrong kind",
                             details.SerializeAsString()));
   EXPECT_EQ(FieldOf(field), "tasks[17].payload");
   EXPECT_EQ(field.message(), "tasks[17].payload: wrong kind");

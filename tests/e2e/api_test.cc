@@ -12,6 +12,7 @@
 #include "fairlead/v1/blob_service.grpc.pb.h"
 #include "fairlead/v1/contractor_service.grpc.pb.h"
 #include "tests/e2e/cluster_fixture.h"
+#include "tests/support/status_matchers.h"
 
 namespace fairlead::e2e {
 namespace {
@@ -62,7 +63,7 @@ class ApiTest : public ClusterTest {
     v1::GetProjectRequest request;
     request.set_name(project);
     auto response = client().Call(client().projects(), &v1::ProjectService::Stub::GetProject, request);
-    EXPECT_TRUE(response.ok()) << response.status();
+    EXPECT_OK(response) << response.status();
     return response.ok() ? response->counts().submitted() : -1;
   }
   void ExpectRefused(const v1::SubmitTasksRequest& request, absl::StatusCode code,
@@ -112,12 +113,12 @@ TEST_F(ApiTest, ARoleThatMayNotCallIsRefused) {
 TEST_F(ApiTest, AnotherTenantsTokenIsRefusedBeforeExistenceIsAsked) {
   v1::CreateTenantRequest tenant;
   tenant.set_tenant_id("rival");
-  ASSERT_TRUE(op().Call(op().admin(), &v1::AdminService::Stub::CreateTenant, tenant).ok());
+  ASSERT_OK(op().Call(op().admin(), &v1::AdminService::Stub::CreateTenant, tenant));
   v1::CreateTokenRequest token;
   token.set_role(v1::ROLE_CLIENT);
   token.set_tenant("tenants/rival");
   auto secret = op().Call(op().admin(), &v1::AdminService::Stub::CreateToken, token);
-  ASSERT_TRUE(secret.ok()) << secret.status();
+  ASSERT_OK(secret) << secret.status();
   cli::Client rival(cluster().address(), secret->secret(), "rival");
   for (const std::string& name : {project_, std::string("tenants/dev/projects/nothing-here")}) {
     v1::GetProjectRequest request;
@@ -135,12 +136,12 @@ TEST_F(ApiTest, ARevokedTokenIsRefused) {
   v1::CreateTokenRequest make;
   make.set_role(v1::ROLE_VIEWER);
   auto token = op().Call(op().admin(), &v1::AdminService::Stub::CreateToken, make);
-  ASSERT_TRUE(token.ok()) << token.status();
+  ASSERT_OK(token) << token.status();
   cli::Client viewer(cluster().address(), token->secret(), "dev");
-  EXPECT_TRUE(viewer.Call(viewer.admin(), &v1::AdminService::Stub::GetQueues, {}).ok());
+  EXPECT_OK(viewer.Call(viewer.admin(), &v1::AdminService::Stub::GetQueues, {}));
   v1::RevokeTokenRequest revoke;
   revoke.set_token_id(token->token_id());
-  ASSERT_TRUE(op().Call(op().admin(), &v1::AdminService::Stub::RevokeToken, revoke).ok());
+  ASSERT_OK(op().Call(op().admin(), &v1::AdminService::Stub::RevokeToken, revoke));
   auto after = viewer.Call(viewer.admin(), &v1::AdminService::Stub::GetQueues, {});
   EXPECT_EQ(ReasonOf(after.status()), "TOKEN_REVOKED") << after.status();
 }
@@ -148,8 +149,8 @@ TEST_F(ApiTest, ARevokedTokenIsRefused) {
 TEST_F(ApiTest, ARepeatedSubmitReturnsTheSameNames) {
   auto first = SubmitRaw(Request(3, "twice"));
   auto second = SubmitRaw(Request(3, "twice"));
-  ASSERT_TRUE(first.ok()) << first.status();
-  ASSERT_TRUE(second.ok()) << second.status();
+  ASSERT_OK(first) << first.status();
+  ASSERT_OK(second) << second.status();
   EXPECT_EQ(std::vector<std::string>(first->names().begin(), first->names().end()),
             std::vector<std::string>(second->names().begin(), second->names().end()));
   EXPECT_EQ(Submitted(project_), 3);
@@ -189,7 +190,7 @@ TEST_F(ApiTest, ImagesThatAreNoImagesAreRefused) {
   create.mutable_settings()->mutable_answer_schema()->set_kind(v1::TASK_KIND_IMAGE_TEXT);
   create.mutable_pay_rate()->set_currency("EUR");
   auto project = client().Call(client().projects(), &v1::ProjectService::Stub::CreateProject, create);
-  ASSERT_TRUE(project.ok()) << project.status();
+  ASSERT_OK(project) << project.status();
   GrayImage image{40, 20, std::vector<uint8_t>(800, 200)};
   const std::string png = *EncodePng(image);
   std::string huge = png;

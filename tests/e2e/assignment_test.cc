@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "tests/e2e/cluster_fixture.h"
+#include "tests/support/status_matchers.h"
 
 namespace fairlead::e2e {
 namespace {
@@ -32,13 +33,13 @@ class Person {
     v1::SetAvailabilityRequest request;
     request.set_credit(credit);
     auto set = caller_.Call(stub_.get(), &v1::ContractorService::Stub::SetAvailability, request);
-    ASSERT_TRUE(set.ok()) << set.status();
+    ASSERT_OK(set) << set.status();
   }
   v1::Offer NextOffer() {
     v1::PollOffersRequest request;
     request.mutable_wait()->set_seconds(10);
     auto offers = caller_.Call(stub_.get(), &v1::ContractorService::Stub::PollOffers, request);
-    EXPECT_TRUE(offers.ok()) << offers.status();
+    EXPECT_OK(offers) << offers.status();
     EXPECT_TRUE(offers.ok() && offers->offers_size() > 0) << "no offer came";
     return offers.ok() && offers->offers_size() > 0 ? offers->offers(0) : v1::Offer();
   }
@@ -89,7 +90,7 @@ class AssignmentTest : public ClusterTest {
     v1::GetTaskRequest request;
     request.set_name(name);
     auto task = client().Call(client().tasks(), &v1::TaskService::Stub::GetTask, request);
-    EXPECT_TRUE(task.ok()) << task.status();
+    EXPECT_OK(task) << task.status();
     return task.ok() ? *task : v1::Task();
   }
   std::string project_;
@@ -101,12 +102,12 @@ TEST_F(AssignmentTest, ARepeatedSubmitReturnsTheFirstReceipt) {
   ana.Online(1);
   const v1::Offer offer = ana.NextOffer();
   EXPECT_EQ(offer.pay_micros(), 20'000);
-  ASSERT_TRUE(ana.Accept(offer).ok());
-  ASSERT_TRUE(ana.Accept(offer).ok()) << "accepting again resumes the work";
+  ASSERT_OK(ana.Accept(offer));
+  ASSERT_OK(ana.Accept(offer)) << "accepting again resumes the work";
   auto first = ana.Submit(offer, "a");
   auto second = ana.Submit(offer, "b");
-  ASSERT_TRUE(first.ok()) << first.status();
-  ASSERT_TRUE(second.ok()) << second.status();
+  ASSERT_OK(first) << first.status();
+  ASSERT_OK(second) << second.status();
   EXPECT_EQ(first->SerializeAsString(), second->SerializeAsString());
   EXPECT_EQ(first->pay_micros(), 20'000);
   v1::GetScorecardsRequest request;
@@ -122,14 +123,14 @@ TEST_F(AssignmentTest, AStaleTokenIsRefused) {
   Person ana = NewPerson("ana");
   ana.Online(1);
   const v1::Offer offer = ana.NextOffer();
-  ASSERT_TRUE(ana.Accept(offer).ok());
+  ASSERT_OK(ana.Accept(offer));
   auto stale = ana.Submit(offer, "a", "0123456789abcdef");
   EXPECT_TRUE(absl::IsAborted(stale.status())) << stale.status();
   EXPECT_EQ(ReasonOf(stale.status()), "LEASE_LOST");
   Person eve = NewPerson("eve");
   auto stolen = eve.Submit(offer, "a");
   EXPECT_EQ(ReasonOf(stolen.status()), "LEASE_LOST") << stolen.status();
-  EXPECT_TRUE(ana.Submit(offer, "a").ok());
+  EXPECT_OK(ana.Submit(offer, "a"));
 }
 
 TEST_F(AssignmentTest, WorkSubmittedBeforeItsOfferIsAcceptedIsRefused) {
@@ -141,7 +142,7 @@ TEST_F(AssignmentTest, WorkSubmittedBeforeItsOfferIsAcceptedIsRefused) {
   EXPECT_TRUE(absl::IsFailedPrecondition(early.status())) << early.status();
   EXPECT_EQ(ReasonOf(early.status()), "STATE_NOT_ACCEPTED");
   auto wrong = ana.Accept(offer);
-  ASSERT_TRUE(wrong.ok());
+  ASSERT_OK(wrong);
   auto unknown_class = ana.Submit(offer, "z");
   EXPECT_EQ(FieldOf(unknown_class.status()), "answer.class_name") << unknown_class.status();
 }
@@ -166,18 +167,18 @@ TEST_F(AssignmentTest, NobodyIsOfferedADeclinedTaskAgain) {
   const std::string task = Submit(project_, 0, 1, "one").at(0);
   Person ana = NewPerson("ana");
   ana.Online(1);
-  ASSERT_TRUE(ana.Decline(ana.NextOffer()).ok());
+  ASSERT_OK(ana.Decline(ana.NextOffer()));
   Person ben = NewPerson("ben");
   ben.Online(1);
   const v1::Offer offer = ben.NextOffer();
   EXPECT_THAT(offer.assignment(), ::testing::HasSubstr(task));
-  ASSERT_TRUE(ben.Accept(offer).ok());
-  ASSERT_TRUE(ben.Submit(offer, "a").ok());
+  ASSERT_OK(ben.Accept(offer));
+  ASSERT_OK(ben.Submit(offer, "a"));
   // Ana is the only one left for the second answer, and is not asked.
   v1::PollOffersRequest poll;
   auto stub = v1::ContractorService::NewStub(cli::OpenChannel(cluster().address()));
   auto offers = ana.caller().Call(stub.get(), &v1::ContractorService::Stub::PollOffers, poll);
-  ASSERT_TRUE(offers.ok()) << offers.status();
+  ASSERT_OK(offers) << offers.status();
   EXPECT_EQ(offers->offers_size(), 0);
 }
 
@@ -187,19 +188,19 @@ TEST_F(AssignmentTest, TwoReportsSendATaskToTheDeadLettersAndReplayBringsItBack)
     Person person = NewPerson(name);
     person.Online(1);
     const v1::Offer offer = person.NextOffer();
-    ASSERT_TRUE(person.Accept(offer).ok());
+    ASSERT_OK(person.Accept(offer));
     const absl::Status reported = person.Report(offer);
-    ASSERT_TRUE(reported.ok()) << reported;
+    ASSERT_OK(reported) << reported;
   }
   ASSERT_TRUE(Eventually(absl::Seconds(10), [&] { return Get(task).state() == v1::Task::DEAD; }));
   auto dead = op().Call(op().admin(), &v1::AdminService::Stub::ListDeadLetters, {});
-  ASSERT_TRUE(dead.ok()) << dead.status();
+  ASSERT_OK(dead) << dead.status();
   ASSERT_EQ(dead->dead_letters_size(), 1);
   EXPECT_EQ(dead->dead_letters(0).name(), task);
   EXPECT_THAT(dead->dead_letters(0).reason(), ::testing::HasSubstr("2 contractors"));
   v1::ReplayDeadLetterRequest replay;
   replay.set_name(task);
-  ASSERT_TRUE(op().Call(op().admin(), &v1::AdminService::Stub::ReplayDeadLetter, replay).ok());
+  ASSERT_OK(op().Call(op().admin(), &v1::AdminService::Stub::ReplayDeadLetter, replay));
   EXPECT_EQ(Get(task).state(), v1::Task::READY);
 }
 
@@ -208,18 +209,18 @@ TEST_F(AssignmentTest, ACancelledTaskTakesNoAnswerAndStaysCancelled) {
   Person ana = NewPerson("ana");
   ana.Online(1);
   const v1::Offer offer = ana.NextOffer();
-  ASSERT_TRUE(ana.Accept(offer).ok());
+  ASSERT_OK(ana.Accept(offer));
   v1::CancelTaskRequest cancel;
   cancel.set_name(task);
   auto cancelled = client().Call(client().tasks(), &v1::TaskService::Stub::CancelTask, cancel);
-  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+  ASSERT_OK(cancelled) << cancelled.status();
   EXPECT_EQ(cancelled->state(), v1::Task::CANCELLED);
   EXPECT_EQ(ReasonOf(ana.Submit(offer, "a").status()), "LEASE_LOST");
-  EXPECT_TRUE(client().Call(client().tasks(), &v1::TaskService::Stub::CancelTask, cancel).ok());
+  EXPECT_OK(client().Call(client().tasks(), &v1::TaskService::Stub::CancelTask, cancel));
   v1::ExplainTaskRequest explain;
   explain.set_name(task);
   auto why = client().Call(client().tasks(), &v1::TaskService::Stub::ExplainTask, explain);
-  ASSERT_TRUE(why.ok()) << why.status();
+  ASSERT_OK(why) << why.status();
   ASSERT_EQ(why->decisions_size(), 1);
   EXPECT_EQ(why->decisions(0).contractor(), "ana");
   EXPECT_THAT(absl::StrCat(why->history(why->history_size() - 1)), ::testing::HasSubstr("pay review"));

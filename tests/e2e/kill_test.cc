@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "scheduler/cli/results_log.h"
 #include "tests/e2e/cluster_fixture.h"
+#include "tests/support/status_matchers.h"
 
 namespace fairlead::e2e {
 namespace {
@@ -30,7 +31,7 @@ class KillTest : public ClusterTest {
     options.contractors = 20;
     options.pace = absl::Milliseconds(40);
     auto simulator = cli::Simulator::Start(options, &truth);
-    ASSERT_TRUE(simulator.ok()) << simulator.status();
+    ASSERT_OK(simulator) << simulator.status();
     cli::ResultsLog results(client(), project);
 
     std::set<std::string> acknowledged;
@@ -79,7 +80,7 @@ class KillTest : public ClusterTest {
     v1::GetProjectRequest request;
     request.set_name(project);
     auto now = client().Call(client().projects(), &v1::ProjectService::Stub::GetProject, request);
-    ASSERT_TRUE(now.ok()) << now.status();
+    ASSERT_OK(now) << now.status();
     EXPECT_EQ(now->counts().annotations(), entries_in_all);
     EXPECT_EQ(now->counts().submitted(), kTasks);
     EXPECT_EQ(now->counts().completed(), kTasks);
@@ -93,7 +94,7 @@ class KillTest : public ClusterTest {
     request.set_page_size(1000);
     do {
       auto page = op().Call(op().accounts(), &v1::AccountService::Stub::ListPayEntries, request);
-      EXPECT_TRUE(page.ok()) << page.status();
+      EXPECT_OK(page) << page.status();
       if (!page.ok()) break;
       for (const v1::PayEntry& entry : page->entries()) {
         EXPECT_TRUE(names.insert(entry.assignment()).second) << "paid twice: " << entry.assignment();
@@ -110,7 +111,7 @@ class KillTest : public ClusterTest {
     int64_t balance = -1;
     for (int i = 0; i < 50; ++i) {
       auto card = op().Call(op().accounts(), &v1::AccountService::Stub::GetScorecards, request);
-      EXPECT_TRUE(card.ok()) << card.status();
+      EXPECT_OK(card) << card.status();
       if (!card.ok() || card->balance_micros() == balance) break;
       balance = card->balance_micros();
       absl::SleepFor(absl::Milliseconds(300));
@@ -121,22 +122,22 @@ class KillTest : public ClusterTest {
 
 TEST_F(KillTest, NothingAcknowledgedIsLostWhenTheSchedulerIsKilled) {
   StartCluster(0);
-  auto kill = [&] { ASSERT_TRUE(cluster().Kill(cli::kScheduler).ok()); };
+  auto kill = [&] { ASSERT_OK(cluster().Kill(cli::kScheduler)); };
   RunLoad({{100, kill}, {240, kill}});
 }
 
 TEST_F(KillTest, NothingAcknowledgedIsLostWhenRedisIsKilled) {
   StartCluster(0);
-  auto kill = [&] { ASSERT_TRUE(cluster().Kill(cli::kRedis).ok()); };
+  auto kill = [&] { ASSERT_OK(cluster().Kill(cli::kRedis)); };
   RunLoad({{100, kill}, {240, kill}});
 }
 
 TEST_F(KillTest, TheRecordLogBringsAnEmptyRedisBack) {
   StartCluster(0);
   auto erase = [&] {
-    ASSERT_TRUE(cluster().Kill(cli::kRedis, /*stay_down=*/true).ok());
-    ASSERT_TRUE(cluster().EraseRedis().ok());
-    ASSERT_TRUE(cluster().StartOne(cli::kRedis).ok());
+    ASSERT_OK(cluster().Kill(cli::kRedis, /*stay_down=*/true));
+    ASSERT_OK(cluster().EraseRedis());
+    ASSERT_OK(cluster().StartOne(cli::kRedis));
   };
   RunLoad({{100, erase}, {300, erase}});
 }
@@ -144,11 +145,11 @@ TEST_F(KillTest, TheRecordLogBringsAnEmptyRedisBack) {
 TEST_F(KillTest, AnEmptyRedisAndAKilledSchedulerTogetherLoseNothing) {
   StartCluster(0);
   RunLoad({{200, [&] {
-              ASSERT_TRUE(cluster().Kill(cli::kRedis, /*stay_down=*/true).ok());
-              ASSERT_TRUE(cluster().Kill(cli::kScheduler, /*stay_down=*/true).ok());
-              ASSERT_TRUE(cluster().EraseRedis().ok());
-              ASSERT_TRUE(cluster().StartOne(cli::kRedis).ok());
-              ASSERT_TRUE(cluster().StartOne(cli::kScheduler).ok());
+              ASSERT_OK(cluster().Kill(cli::kRedis, /*stay_down=*/true));
+              ASSERT_OK(cluster().Kill(cli::kScheduler, /*stay_down=*/true));
+              ASSERT_OK(cluster().EraseRedis());
+              ASSERT_OK(cluster().StartOne(cli::kRedis));
+              ASSERT_OK(cluster().StartOne(cli::kScheduler));
             }}});
 }
 

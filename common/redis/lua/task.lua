@@ -27,7 +27,7 @@ local function read_place(keys, contractor)
   local packed = redis.call('HGET', keys[K.places], contractor)
   if not packed then return nil end
   local p = {}
-  for part in string.gmatch(packed, '([^|]*)') do p[#p + 1] = part end
+  for part in string.gmatch(packed .. '|', '([^|]*)|') do p[#p + 1] = part end
   return {st = p[1], token = p[2], deadline = tonumber(p[3]), assignment = p[4],
     offered = tonumber(p[5]), work = tonumber(p[6]), accepted = tonumber(p[7])}
 end
