@@ -182,7 +182,9 @@ absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Create(ClusterOption
   }
   if (options.worker_threads == 0) {
     const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-    options.worker_threads = std::max(1, cores / std::max(1, options.workers));
+    // One core is left to the scheduler and Redis: OpenMP threads that wait for a descheduled
+    // sibling spin, and training on all cores of a busy machine was 20 times slower than on one.
+    options.worker_threads = std::max(1, (cores - 1) / std::max(1, options.workers));
   }
   std::unique_ptr<LocalCluster> cluster(new LocalCluster(std::move(options)));
   RETURN_IF_ERROR(cluster->Prepare());

@@ -24,7 +24,7 @@ namespace fairlead::cli {
 struct ClusterOptions {
   std::string data_dir = ".fairlead";
   int workers = 1;         // Worker processes, 0–64.
-  int worker_threads = 0;  // Each; 0: the machine's cores divided by the workers, at least 1.
+  int worker_threads = 0;  // Each; 0: all cores but one, divided by the workers, at least 1.
   int port = 0;            // TCP port on 127.0.0.1 beside the unix socket; 0: none.
   bool dev = false;        // Redis without an append-only file: faster, survives no kill of Redis.
   std::string tenant = "dev";

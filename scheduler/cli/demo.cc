@@ -15,7 +15,7 @@ namespace fairlead::cli {
 namespace {
 
 // Of the budget, for the pass with models; the rest is the other's.
-constexpr double kShareWithModels = 0.72;
+constexpr double kShareWithModels = 0.78;
 constexpr char kMarker[] = "fairlead-demo";
 
 // Empties the work directory, but only one that an earlier demo made.

@@ -55,7 +55,7 @@ void AddUpCommand(CommandLine& line) {
   command->add_option("--data-dir", options->data_dir, "Where everything is kept");
   command->add_option("--workers", options->workers, "Worker processes");
   command->add_option("--worker-threads", options->worker_threads,
-                      "Threads of each worker (0: the cores, divided)");
+                      "Threads of each worker (0: all cores but one, divided)");
   command->add_option("--port", options->port, "TCP port on 127.0.0.1 (0: unix socket only)");
   command->add_flag("--dev", options->dev,
                     "Redis without an append-only file: faster, loses state when Redis is killed");
