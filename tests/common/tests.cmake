@@ -3,3 +3,4 @@ fairlead_test(common_image_test SOURCES common/image_test.cc DEPS fairlead_image
 fairlead_test(common_record_log_test SOURCES common/record_log_test.cc DEPS fairlead_record_log LABEL unit)
 fairlead_test(common_metrics_test SOURCES common/metrics_test.cc DEPS fairlead_metrics LABEL unit)
 fairlead_test(common_svg_plot_test SOURCES common/svg_plot_test.cc DEPS fairlead_plot LABEL unit)
+fairlead_test(common_generate_test SOURCES common/generate_test.cc DEPS fairlead_generate LABEL unit)
