@@ -86,7 +86,7 @@ TEST(CommandTest, AnUnreachableServerIsExitCodeFour) {
   const std::string token = ::testing::TempDir() + "/token";
   ASSERT_EQ(RunTool({"generate", "pairs", "--n", "1", "--out", token}).code, kExitOk);
   const Outcome outcome = RunTool({"--address", "unix:/nonexistent/socket", "--token-file", token,
-                               "--tenant", "dev", "status"});
+                                   "--tenant", "dev", "status"});
   EXPECT_EQ(outcome.code, kExitUnavailable);
   EXPECT_THAT(outcome.err, HasSubstr("error: UNAVAILABLE"));
 }
