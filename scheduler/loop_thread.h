@@ -40,13 +40,14 @@ class LoopThread {
     while (true) {
       absl::StatusOr<int> done = round_();
       if (!done.ok() && !absl::IsUnavailable(done.status())) {
-        FAIRLEAD_LOG(WARNING) << "round failed loop=" << name_ << " error=\"" << done.status().message()
-                              << "\"";
+        FAIRLEAD_LOG(WARNING) << "round failed loop=" << name_ << " error=\""
+                              << done.status().message() << "\"";
       }
       MutexLock lock(&mu_);
       if (stopping_) return;
       // Only a call to Wake while the round ran, or work left, begins another at once.
-      if ((!done.ok() || *done == 0) && !woken_) wake_.WaitFor(&mu_, absl::ToChronoMilliseconds(idle_));
+      if ((!done.ok() || *done == 0) && !woken_)
+        wake_.WaitFor(&mu_, absl::ToChronoMilliseconds(idle_));
       woken_ = false;
       if (stopping_) return;
     }

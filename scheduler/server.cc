@@ -36,7 +36,8 @@
 namespace fairlead::scheduler {
 namespace {
 
-constexpr int kMaxMessageBytes = 8 << 20;  // Above every limit of ours, so that the refusal is ours.
+constexpr int kMaxMessageBytes = 8
+                                 << 20;  // Above every limit of ours, so that the refusal is ours.
 constexpr int kStreamThreads = 16;
 
 // Everything that lives as long as the process, in order of construction.
@@ -62,12 +63,14 @@ class ServerImpl final : public Server {
         recovery_({&pool_, log_.get(), &gate_, &index_, &follower_, &view_}, options.topology,
                   options.replica, options.dev_mode),
         collector_(&tasks_, &registry_, &scores_),
-        dispatcher_({&tasks_, &view_, &registry_, &scores_, log_.get(), &index_}, dispatch::DefaultPolicy()),
+        dispatcher_({&tasks_, &view_, &registry_, &scores_, log_.get(), &index_},
+                    dispatch::DefaultPolicy()),
         reaper_(&tasks_, &jobs_),
         methods_(rpc::ServedServices()),
         authenticator_(&registry_, &methods_),
-        parts_{&clock_, &authenticator_, &tasks_, &homes_, &registry_store_, &registry_, &index_,
-               &follower_, &view_, &scores_, blobs_.get(), &jobs_, &grants_},
+        parts_{&clock_,      &authenticator_, &tasks_,    &homes_, &registry_store_,
+               &registry_,   &index_,         &follower_, &view_,  &scores_,
+               blobs_.get(), &jobs_,          &grants_},
         executor_(kStreamThreads),
         projects_service_(&parts_),
         tasks_service_(&parts_),
@@ -151,11 +154,13 @@ absl::Status ServerImpl::Begin() {
     return absl::InternalError(absl::StrCat("no rule says who may call ", methods_.missing()[0]));
   }
   RETURN_IF_ERROR(store::ReplayLog(*log_, {&registry_, &scores_, &index_, &folder_, &models_}));
-  for (const std::string& slot : options_.topology.AllSlots()) follower_.Add(slot, index_.LastSeq(slot));
+  for (const std::string& slot : options_.topology.AllSlots())
+    follower_.Add(slot, index_.LastSeq(slot));
   follower_.Run();
   // A wrong setting refuses to start; a Redis that is merely away does not.
   absl::Status recovered = recovery_.RunOnce();
-  if (absl::IsFailedPrecondition(recovered) && ReasonOf(recovered) != "NOT_LEADER") return recovered;
+  if (absl::IsFailedPrecondition(recovered) && ReasonOf(recovered) != "NOT_LEADER")
+    return recovered;
   if (!recovered.ok()) FAIRLEAD_LOG(WARNING) << "not ready yet: " << recovered.message();
   leading_ = recovery_.leading();
   if (!options_.metrics_address.empty()) {
@@ -172,7 +177,8 @@ void ServerImpl::StartLoops() {
       return leading_.load() && gate_.open() ? round() : 0;
     };
   };
-  auto add = [this](const char* name, absl::Duration idle, std::function<absl::StatusOr<int>()> round) {
+  auto add = [this](const char* name, absl::Duration idle,
+                    std::function<absl::StatusOr<int>()> round) {
     loops_.push_back(std::make_unique<LoopThread>(name, idle, std::move(round)));
   };
   add("recovery", absl::Milliseconds(50), [this]() -> absl::StatusOr<int> {
@@ -191,8 +197,10 @@ void ServerImpl::StartLoops() {
       }));
   add("collect", absl::Milliseconds(5), leader_only([this] { return collector_.RunOnce(256); }));
   add("fold-pay", absl::Milliseconds(200), leader_only([this] { return folder_.RunOnce(); }));
-  add("reap", absl::Milliseconds(50), leader_only([this] { return reaper_.RunOnce(clock_.Now()); }));
-  add("learn", absl::Milliseconds(200), leader_only([this] { return models_.RunOnce(clock_.Now()); }));
+  add("reap", absl::Milliseconds(50),
+      leader_only([this] { return reaper_.RunOnce(clock_.Now()); }));
+  add("learn", absl::Milliseconds(200),
+      leader_only([this] { return models_.RunOnce(clock_.Now()); }));
   add("presence", absl::Seconds(15), [this]() -> absl::StatusOr<int> {
     hub_.RunOnce();
     return 0;
@@ -261,10 +269,13 @@ void ServerImpl::Shutdown() {
 
 absl::Status ServerOptions::Validate() const {
   RETURN_IF_ERROR(redis.Validate());
-  if (data_directory.empty()) return FieldError("--data", "is required: where the record log is kept");
+  if (data_directory.empty())
+    return FieldError("--data", "is required: where the record log is kept");
   if (listen.empty()) return FieldError("--listen", "is required: unix:/path or host:port");
-  if (topology.shards < 1 || topology.shards > 1024) return FieldError("--shards", "must be 1 to 1024");
-  if (topology.homes < 1 || topology.homes > 1024) return FieldError("--homes", "must be 1 to 1024");
+  if (topology.shards < 1 || topology.shards > 1024)
+    return FieldError("--shards", "must be 1 to 1024");
+  if (topology.homes < 1 || topology.homes > 1024)
+    return FieldError("--homes", "must be 1 to 1024");
   if (topology.lanes != 1) return FieldError("--lanes", "must be 1");
   return absl::OkStatus();
 }

@@ -14,10 +14,10 @@ namespace fairlead::scheduler {
 
 struct ServerOptions {
   redis::RedisOptions redis;
-  std::string data_directory;        // Record log and blobs.
-  std::vector<std::string> listen;   // "unix:/path" or "host:port"; at least one.
-  std::string health_listen;         // Optional: health only, for probes that speak no TLS or tokens.
-  std::string metrics_address;       // Optional: "host:port" of GET /metrics.
+  std::string data_directory;       // Record log and blobs.
+  std::vector<std::string> listen;  // "unix:/path" or "host:port"; at least one.
+  std::string health_listen;    // Optional: health only, for probes that speak no TLS or tokens.
+  std::string metrics_address;  // Optional: "host:port" of GET /metrics.
   std::string bootstrap_operator_token_file;  // Optional.
   std::string replica = "scheduler-0";
   store::Topology topology;
@@ -29,9 +29,9 @@ struct ServerOptions {
 
 class Server {
  public:
-  // Opens the record log, recovers Redis, starts serving. Fails with the setting that is wrong (G10):
-  // FAILED_PRECONDITION for a Redis that evicts or does not persist, a log in use, a bad address.
-  // While Redis merely cannot be reached it starts, serves UNAVAILABLE and recovers alone.
+  // Opens the record log, recovers Redis, starts serving. Fails with the setting that is wrong
+  // (G10): FAILED_PRECONDITION for a Redis that evicts or does not persist, a log in use, a bad
+  // address. While Redis merely cannot be reached it starts, serves UNAVAILABLE and recovers alone.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options);
   virtual ~Server() = default;
 

@@ -1,5 +1,5 @@
-// A fixed number of threads that run what is handed to them, in order of arrival. For work that blocks
-// and must not block a gRPC reactor.
+// A fixed number of threads that run what is handed to them, in order of arrival. For work that
+// blocks and must not block a gRPC reactor.
 #pragma once
 
 #include <deque>

@@ -20,7 +20,8 @@ Sha256::Sha256() : context_(std::make_unique<Context>()) {
 Sha256::~Sha256() = default;
 
 void Sha256::Update(absl::string_view bytes) {
-  FAIRLEAD_CHECK(EVP_DigestUpdate(context_->md, bytes.data(), bytes.size()) == 1) << "sha256 update";
+  FAIRLEAD_CHECK(EVP_DigestUpdate(context_->md, bytes.data(), bytes.size()) == 1)
+      << "sha256 update";
 }
 
 std::string Sha256::FinishHex() {

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "absl/random/bit_gen_ref.h"
-#include "absl/time/time.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace fairlead {
 

@@ -20,10 +20,14 @@ std::string& ProcessName() {
 
 const char* LevelName(LogLevel level) {
   switch (level) {
-    case LogLevel::kInfo: return "info";
-    case LogLevel::kWarning: return "warning";
-    case LogLevel::kError: return "error";
-    case LogLevel::kFatal: return "fatal";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kError:
+      return "error";
+    case LogLevel::kFatal:
+      return "fatal";
   }
   return "unknown";
 }
@@ -38,8 +42,8 @@ LogMessage::~LogMessage() {
     const char* slash = std::strrchr(file_, '/');
     const std::string line = absl::StrCat(
         "ts=", absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()),
-        " level=", LevelName(level_), " proc=", ProcessName(), " at=", slash ? slash + 1 : file_, ":",
-        line_, " ", stream_.str(), "\n");
+        " level=", LevelName(level_), " proc=", ProcessName(), " at=", slash ? slash + 1 : file_,
+        ":", line_, " ", stream_.str(), "\n");
     std::fwrite(line.data(), 1, line.size(), stderr);
   }
   if (level_ == LogLevel::kFatal) std::abort();

@@ -1,6 +1,6 @@
 // Logging in logfmt to stderr: `ts=… level=… at=file:line <message> key=value …`.
-// One line per state change at INFO, one per failure at WARNING with code and reason. Never payloads,
-// tokens or names of people. Not called LOG: torch and newer Abseil define that macro.
+// One line per state change at INFO, one per failure at WARNING with code and reason. Never
+// payloads, tokens or names of people. Not called LOG: torch and newer Abseil define that macro.
 #pragma once
 
 #include <sstream>
@@ -19,7 +19,8 @@ void SetLogProcessName(absl::string_view name);
 
 class LogMessage {
  public:
-  LogMessage(LogLevel level, const char* file, int line) : level_(level), file_(file), line_(line) {}
+  LogMessage(LogLevel level, const char* file, int line)
+      : level_(level), file_(file), line_(line) {}
   ~LogMessage();  // Writes the line; ends the process when the level is kFatal.
   LogMessage(const LogMessage&) = delete;
   LogMessage& operator=(const LogMessage&) = delete;

@@ -1,6 +1,6 @@
-// An annotated mutex over std::mutex. Debian's libabsl is not built with ThreadSanitizer, which then
-// reports races on fields that absl::Mutex guards correctly; this wrapper does not have that fault,
-// and clang's -Wthread-safety checks both alike.
+// An annotated mutex over std::mutex. Debian's libabsl is not built with ThreadSanitizer, which
+// then reports races on fields that absl::Mutex guards correctly; this wrapper does not have that
+// fault, and clang's -Wthread-safety checks both alike.
 #pragma once
 
 #include <chrono>

@@ -23,8 +23,8 @@ absl::Status Error(absl::StatusCode code, absl::string_view reason, absl::string
 }
 
 absl::Status FieldError(absl::string_view field, absl::string_view message) {
-  absl::Status status =
-      Error(absl::StatusCode::kInvalidArgument, "FIELD_INVALID", absl::StrCat(field, ": ", message));
+  absl::Status status = Error(absl::StatusCode::kInvalidArgument, "FIELD_INVALID",
+                              absl::StrCat(field, ": ", message));
   status.SetPayload(kFieldUrl, absl::Cord(field));
   return status;
 }

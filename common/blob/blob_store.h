@@ -1,5 +1,6 @@
-// PORT: content-addressed blobs within a tenant. A blob's id is the SHA-256 of its bytes (hex), so a
-// blob never changes and writing one twice is harmless. A tenant cannot name another tenant's blob.
+// PORT: content-addressed blobs within a tenant. A blob's id is the SHA-256 of its bytes (hex), so
+// a blob never changes and writing one twice is harmless. A tenant cannot name another tenant's
+// blob.
 #pragma once
 
 #include <string>

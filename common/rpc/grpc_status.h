@@ -1,6 +1,7 @@
-// The one place where absl::Status and grpc::Status meet. Every error that leaves the server carries a
-// google.rpc.ErrorInfo (reason, domain "fairlead") in the trailer `grpc-status-details-bin`; bad fields
-// also a BadRequest, and RESOURCE_EXHAUSTED and UNAVAILABLE a RetryInfo.
+// The one place where absl::Status and grpc::Status meet. Every error that leaves the server
+// carries a google.rpc.ErrorInfo (reason, domain "fairlead") in the trailer
+// `grpc-status-details-bin`; bad fields also a BadRequest, and RESOURCE_EXHAUSTED and UNAVAILABLE a
+// RetryInfo.
 #pragma once
 
 #include <grpcpp/support/status.h>

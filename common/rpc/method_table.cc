@@ -45,7 +45,7 @@ const v1::AuthRule* MethodTable::Find(absl::string_view method) const {
 
 const std::vector<std::string>& ServedServices() {
   static const auto* services = new std::vector<std::string>{
-      "fairlead.v1.ProjectService", "fairlead.v1.TaskService",  "fairlead.v1.BlobService",
+      "fairlead.v1.ProjectService",    "fairlead.v1.TaskService",    "fairlead.v1.BlobService",
       "fairlead.v1.ContractorService", "fairlead.v1.AccountService", "fairlead.v1.ModelService",
       "fairlead.v1.AdminService"};
   return *services;

@@ -1,5 +1,5 @@
-// Who may call what, read from the `auth` options of the service descriptors. A method that is not in
-// the table is refused for everybody.
+// Who may call what, read from the `auth` options of the service descriptors. A method that is not
+// in the table is refused for everybody.
 #pragma once
 
 #include <map>

@@ -20,7 +20,8 @@ constexpr double kShownWindowSeconds = 60;
 
 // The same person has the same pseudonym within one decision, another in the next.
 std::string Pseudonym(absl::string_view decision, absl::string_view contractor) {
-  return absl::StrCat("candidate-", Sha256Hex(absl::StrCat(decision, "/", contractor)).substr(0, 8));
+  return absl::StrCat("candidate-",
+                      Sha256Hex(absl::StrCat(decision, "/", contractor)).substr(0, 8));
 }
 
 }  // namespace
@@ -28,7 +29,8 @@ std::string Pseudonym(absl::string_view decision, absl::string_view contractor) 
 std::vector<v1::Scorecard> ScorecardsOf(const Parts& parts, absl::string_view contractor) {
   std::vector<v1::Scorecard> cards;
   for (const auto& [kind, score] : parts.scores->Scores(contractor)) {
-    cards.push_back(quality::ToScorecard(static_cast<v1::TaskKind>(kind), score, kShownWindowSeconds));
+    cards.push_back(
+        quality::ToScorecard(static_cast<v1::TaskKind>(kind), score, kShownWindowSeconds));
   }
   return cards;
 }

@@ -15,9 +15,11 @@ class AccountServiceImpl final : public v1::AccountService::Service {
 
   grpc::Status GetScorecards(grpc::ServerContext* context, const v1::GetScorecardsRequest* request,
                              v1::GetScorecardsResponse* response) override;
-  grpc::Status ListPayEntries(grpc::ServerContext* context, const v1::ListPayEntriesRequest* request,
+  grpc::Status ListPayEntries(grpc::ServerContext* context,
+                              const v1::ListPayEntriesRequest* request,
                               v1::ListPayEntriesResponse* response) override;
-  grpc::Status ExplainDecision(grpc::ServerContext* context, const v1::ExplainDecisionRequest* request,
+  grpc::Status ExplainDecision(grpc::ServerContext* context,
+                               const v1::ExplainDecisionRequest* request,
                                v1::Decision* response) override;
 
  private:

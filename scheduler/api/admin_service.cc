@@ -59,7 +59,8 @@ absl::Status AdminServiceImpl::MakeToken(const v1::CreateTokenRequest& request,
       break;
     }
     case v1::ROLE_CONTRACTOR: {
-      ASSIGN_OR_RETURN(*record.mutable_contractor(), ParseContractor("contractor", request.contractor()));
+      ASSIGN_OR_RETURN(*record.mutable_contractor(),
+                       ParseContractor("contractor", request.contractor()));
       break;
     }
     case v1::ROLE_WORKER:
@@ -70,7 +71,8 @@ absl::Status AdminServiceImpl::MakeToken(const v1::CreateTokenRequest& request,
       return FieldError("role", "is required");
   }
   const int64_t lifetime_ms = request.has_lifetime() ? ToMillis(request.lifetime()) : 90 * kDayMs;
-  if (lifetime_ms < 1000 || lifetime_ms > 365 * kDayMs) return FieldError("lifetime", "must be 1 s to 365 d");
+  if (lifetime_ms < 1000 || lifetime_ms > 365 * kDayMs)
+    return FieldError("lifetime", "must be 1 s to 365 d");
   absl::BitGen gen;
   const std::string secret = absl::StrCat("fl_", RandomHex(24));
   record.set_token_id(NewId(absl::FromUnixMillis(now_ms), gen));
@@ -107,7 +109,8 @@ absl::Status AdminServiceImpl::Queues(v1::GetQueuesResponse& response) {
     queue.set_state(project.state());
     *queue.mutable_counts() = std::move(*project.mutable_counts());
     const int64_t oldest_ms = parts_.view->OldestCreateMs(record.project());
-    if (oldest_ms > 0) *queue.mutable_oldest_age() = ToDuration(std::max<int64_t>(0, now_ms - oldest_ms));
+    if (oldest_ms > 0)
+      *queue.mutable_oldest_age() = ToDuration(std::max<int64_t>(0, now_ms - oldest_ms));
   }
   ASSIGN_OR_RETURN(auto lanes, parts_.jobs->Stats());
   for (const queue::LaneStats& stats : lanes) {
@@ -147,7 +150,8 @@ absl::Status AdminServiceImpl::Contractors(const v1::ListContractorsRequest& req
     v1::ListContractorsResponse::Entry& entry = *response.add_contractors();
     entry.set_contractor(ContractorNameOf(contractor));
     entry.set_online(parts_.view->Online(contractor, now_ms));
-    for (v1::Scorecard& card : ScorecardsOf(parts_, contractor)) *entry.add_scorecards() = std::move(card);
+    for (v1::Scorecard& card : ScorecardsOf(parts_, contractor))
+      *entry.add_scorecards() = std::move(card);
     entry.set_balance_micros(balance.micros);
     entry.set_annotations(balance.annotations);
   }
@@ -168,7 +172,8 @@ absl::Status AdminServiceImpl::DeadLetters(const v1::ListDeadLettersRequest& req
                                            v1::ListDeadLettersResponse& response) {
   ASSIGN_OR_RETURN(size_t size, PageSize(request.page_size()));
   int64_t skip = 0;
-  if (!request.page_token().empty() && (!absl::SimpleAtoi(request.page_token(), &skip) || skip < 0)) {
+  if (!request.page_token().empty() &&
+      (!absl::SimpleAtoi(request.page_token(), &skip) || skip < 0)) {
     return FieldError("page_token", "must be one from an earlier response");
   }
   const std::string first = absl::StrCat(skip);
@@ -181,8 +186,8 @@ absl::Status AdminServiceImpl::DeadLetters(const v1::ListDeadLettersRequest& req
     more = more || dead.elements.size() == 2 * size;
     for (size_t i = 0; i + 1 < dead.elements.size(); i += 2) {
       const std::string& task = dead.elements[i].text;
-      ASSIGN_OR_RETURN(redis::Reply fields, pool.Call({"HMGET", redis::TaskKey(slot, task), "p", "why",
-                                                       "reports"}));
+      ASSIGN_OR_RETURN(redis::Reply fields,
+                       pool.Call({"HMGET", redis::TaskKey(slot, task), "p", "why", "reports"}));
       v1::ListDeadLettersResponse::DeadLetter& letter = *response.add_dead_letters();
       letter.set_name(TaskNameOf(fields.elements[0].AsText(), task));
       letter.set_reason(fields.elements[1].AsText());
@@ -251,17 +256,19 @@ grpc::Status AdminServiceImpl::ListContractors(grpc::ServerContext* context,
 grpc::Status AdminServiceImpl::PauseProject(grpc::ServerContext* context,
                                             const v1::PauseProjectRequest* request,
                                             v1::Project* response) {
-  return Serve(parts_, *context, absl::StrCat(kService, "PauseProject"), [&](const Principal& principal) {
-    return SetPaused(principal, request->name(), true, *response);
-  });
+  return Serve(parts_, *context, absl::StrCat(kService, "PauseProject"),
+               [&](const Principal& principal) {
+                 return SetPaused(principal, request->name(), true, *response);
+               });
 }
 
 grpc::Status AdminServiceImpl::ResumeProject(grpc::ServerContext* context,
                                              const v1::ResumeProjectRequest* request,
                                              v1::Project* response) {
-  return Serve(parts_, *context, absl::StrCat(kService, "ResumeProject"), [&](const Principal& principal) {
-    return SetPaused(principal, request->name(), false, *response);
-  });
+  return Serve(parts_, *context, absl::StrCat(kService, "ResumeProject"),
+               [&](const Principal& principal) {
+                 return SetPaused(principal, request->name(), false, *response);
+               });
 }
 
 grpc::Status AdminServiceImpl::DrainWorker(grpc::ServerContext* context,

@@ -19,7 +19,8 @@ class AdminServiceImpl final : public v1::AdminService::Service {
                            v1::RevokeTokenResponse* response) override;
   grpc::Status GetQueues(grpc::ServerContext* context, const v1::GetQueuesRequest* request,
                          v1::GetQueuesResponse* response) override;
-  grpc::Status ListContractors(grpc::ServerContext* context, const v1::ListContractorsRequest* request,
+  grpc::Status ListContractors(grpc::ServerContext* context,
+                               const v1::ListContractorsRequest* request,
                                v1::ListContractorsResponse* response) override;
   grpc::Status PauseProject(grpc::ServerContext* context, const v1::PauseProjectRequest* request,
                             v1::Project* response) override;
@@ -27,7 +28,8 @@ class AdminServiceImpl final : public v1::AdminService::Service {
                              v1::Project* response) override;
   grpc::Status DrainWorker(grpc::ServerContext* context, const v1::DrainWorkerRequest* request,
                            v1::DrainWorkerResponse* response) override;
-  grpc::Status ListDeadLetters(grpc::ServerContext* context, const v1::ListDeadLettersRequest* request,
+  grpc::Status ListDeadLetters(grpc::ServerContext* context,
+                               const v1::ListDeadLettersRequest* request,
                                v1::ListDeadLettersResponse* response) override;
   grpc::Status ReplayDeadLetter(grpc::ServerContext* context,
                                 const v1::ReplayDeadLetterRequest* request,

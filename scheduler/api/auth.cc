@@ -56,9 +56,11 @@ absl::StatusOr<Principal> Authenticator::Authorize(absl::string_view method,
     return Error(absl::StatusCode::kPermissionDenied, "METHOD_UNKNOWN",
                  absl::StrCat("nobody may call ", method));
   }
-  if (std::find(rule->roles().begin(), rule->roles().end(), principal.role) == rule->roles().end()) {
-    return Error(absl::StatusCode::kPermissionDenied, "ROLE_DENIED",
-                 absl::StrCat("the token's role ", v1::Role_Name(principal.role), " may not call ", method));
+  if (std::find(rule->roles().begin(), rule->roles().end(), principal.role) ==
+      rule->roles().end()) {
+    return Error(
+        absl::StatusCode::kPermissionDenied, "ROLE_DENIED",
+        absl::StrCat("the token's role ", v1::Role_Name(principal.role), " may not call ", method));
   }
   return principal;
 }
@@ -72,7 +74,8 @@ absl::Status CheckTenant(const Principal& principal, absl::string_view tenant) {
 }
 
 absl::Status CheckContractor(const Principal& principal, absl::string_view contractor) {
-  if (principal.platform() || (!principal.contractor.empty() && principal.contractor == contractor)) {
+  if (principal.platform() ||
+      (!principal.contractor.empty() && principal.contractor == contractor)) {
     return absl::OkStatus();
   }
   return Error(absl::StatusCode::kPermissionDenied, "OTHER_CONTRACTOR",

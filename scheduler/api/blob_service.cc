@@ -27,7 +27,8 @@ absl::Status NotGranted(absl::string_view what) {
 const std::string& BlobOf(const v1::Payload& payload) { return payload.image_text().blob(); }
 
 // The blobs that a job's manifest names; empty when it cannot be read.
-absl::flat_hash_set<std::string> NamedBlobs(const store::v1::JobRecord& job, const std::string& bytes) {
+absl::flat_hash_set<std::string> NamedBlobs(const store::v1::JobRecord& job,
+                                            const std::string& bytes) {
   absl::flat_hash_set<std::string> named;
   store::v1::DatasetManifest dataset;
   store::v1::PrelabelManifest prelabels;
@@ -61,7 +62,8 @@ absl::Status BlobServiceImpl::CheckWorkerRead(const std::string& tenant, const s
   return absl::OkStatus();
 }
 
-absl::Status BlobServiceImpl::CheckContractorRead(const Principal& principal, const std::string& tenant,
+absl::Status BlobServiceImpl::CheckContractorRead(const Principal& principal,
+                                                  const std::string& tenant,
                                                   const v1::DownloadBlobRequest& request) {
   ASSIGN_OR_RETURN(AssignmentName name, ParseAssignment("assignment", request.assignment()));
   if (name.task.project.tenant != tenant) return NotGranted("this assignment");
@@ -78,7 +80,8 @@ absl::Status BlobServiceImpl::CheckContractorRead(const Principal& principal, co
 
 absl::Status BlobServiceImpl::CheckRead(const Principal& principal, const std::string& tenant,
                                         const v1::DownloadBlobRequest& request) {
-  if (principal.role == v1::ROLE_WORKER) return CheckWorkerRead(tenant, request.job(), request.blob());
+  if (principal.role == v1::ROLE_WORKER)
+    return CheckWorkerRead(tenant, request.job(), request.blob());
   if (principal.role == v1::ROLE_CONTRACTOR) return CheckContractorRead(principal, tenant, request);
   return CheckTenant(principal, tenant);
 }
@@ -98,7 +101,8 @@ absl::Status BlobServiceImpl::Upload(const Principal& principal,
   } else {
     RETURN_IF_ERROR(CheckTenant(principal, tenant));
   }
-  if (header.size() < 1) return FieldError("header.size", "must be positive: an empty blob is no blob");
+  if (header.size() < 1)
+    return FieldError("header.size", "must be positive: an empty blob is no blob");
   if (header.size() > kMaxBlobBytes) {
     return Error(absl::StatusCode::kResourceExhausted, "BLOB_TOO_LARGE",
                  absl::StrCat("a blob has at most ", kMaxBlobBytes, " bytes"));
@@ -112,7 +116,8 @@ absl::Status BlobServiceImpl::Upload(const Principal& principal,
     if (static_cast<int64_t>(bytes.size()) > header.size()) break;
   }
   if (static_cast<int64_t>(bytes.size()) != header.size()) {
-    return FieldError("header.size", absl::StrCat("says ", header.size(), " bytes, other bytes came"));
+    return FieldError("header.size",
+                      absl::StrCat("says ", header.size(), " bytes, other bytes came"));
   }
   if (!header.sha256().empty() && Sha256Hex(bytes) != header.sha256()) {
     return FieldError("header.sha256", "does not match the bytes that came");

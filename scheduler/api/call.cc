@@ -52,9 +52,9 @@ grpc::Status Serve(const Parts& parts, const grpc::ServerContextBase& context,
   Count(method, status.code());
   if (absl::IsPermissionDenied(status)) Audit(method, *principal, status);
   if (absl::IsInternal(status) || absl::IsDataLoss(status)) {
-    FAIRLEAD_LOG(ERROR) << "call failed method=" << method << " code="
-                        << absl::StatusCodeToString(status.code()) << " error=\"" << status.message()
-                        << "\"";
+    FAIRLEAD_LOG(ERROR) << "call failed method=" << method
+                        << " code=" << absl::StatusCodeToString(status.code()) << " error=\""
+                        << status.message() << "\"";
   }
   return rpc::ToGrpcStatus(status);
 }

@@ -23,7 +23,8 @@ grpc::Status Serve(const Parts& parts, const grpc::ServerContextBase& context,
                    absl::string_view method,
                    const std::function<absl::Status(const Principal&)>& body);
 
-// Decodes a page: `size` as asked (0 means 100; at most 1,000). INVALID_ARGUMENT for a negative one.
+// Decodes a page: `size` as asked (0 means 100; at most 1,000). INVALID_ARGUMENT for a negative
+// one.
 absl::StatusOr<size_t> PageSize(int32_t size);
 
 }  // namespace fairlead::api

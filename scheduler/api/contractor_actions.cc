@@ -22,10 +22,12 @@ const v1::PayRate& RateAt(const store::v1::ProjectRecord& project, int64_t offer
 }
 
 // The caller's place of a task; one that never was looks like a lost one.
-absl::StatusOr<store::v1::Placement> PlaceOf(const store::TaskState& task, const Principal& principal,
+absl::StatusOr<store::v1::Placement> PlaceOf(const store::TaskState& task,
+                                             const Principal& principal,
                                              const AssignmentName& name) {
   for (const store::v1::Placement& place : task.places) {
-    if (place.contractor() == principal.contractor && place.assignment() == name.assignment) return place;
+    if (place.contractor() == principal.contractor && place.assignment() == name.assignment)
+      return place;
   }
   return Error(absl::StatusCode::kAborted, "LEASE_LOST",
                absl::StrCat("no place on task ", name.task.task, " is yours"));
@@ -58,7 +60,8 @@ absl::Status ContractorActions::Decline(const Principal& principal,
                                         const v1::DeclineOfferRequest& request) {
   ASSIGN_OR_RETURN(AssignmentName name, ParseAssignment("assignment", request.assignment()));
   return parts_.tasks
-      ->Release(name.task.ref(), principal.contractor, request.token(), store::v1::Placement::DECLINED, "")
+      ->Release(name.task.ref(), principal.contractor, request.token(),
+                store::v1::Placement::DECLINED, "")
       .status();
 }
 
@@ -85,8 +88,9 @@ absl::StatusOr<v1::Receipt> ContractorActions::Submit(const Principal& principal
   pay.set_micros(rate.micros_per_annotation());
   pay.set_currency(rate.currency());
   pay.set_rate_version(rate.version());
-  ASSIGN_OR_RETURN(store::Annotated annotated, parts_.tasks->Annotate(name.task.ref(), principal.contractor,
-                                                                      request.token(), record));
+  ASSIGN_OR_RETURN(
+      store::Annotated annotated,
+      parts_.tasks->Annotate(name.task.ref(), principal.contractor, request.token(), record));
   RETURN_IF_ERROR(AwaitTask(parts_, project_key, annotated.seq));
   return ToReceipt(project_key, annotated.record);
 }
@@ -95,7 +99,8 @@ absl::Status ContractorActions::Return(const Principal& principal,
                                        const v1::ReturnAssignmentRequest& request) {
   ASSIGN_OR_RETURN(AssignmentName name, ParseAssignment("assignment", request.assignment()));
   return parts_.tasks
-      ->Release(name.task.ref(), principal.contractor, request.token(), store::v1::Placement::RETURNED, "")
+      ->Release(name.task.ref(), principal.contractor, request.token(),
+                store::v1::Placement::RETURNED, "")
       .status();
 }
 

@@ -15,7 +15,8 @@ class ContractorActions {
  public:
   explicit ContractorActions(const Parts* parts) : parts_(*parts) {}
 
-  absl::StatusOr<v1::Assignment> Accept(const Principal& principal, const v1::AcceptOfferRequest& request);
+  absl::StatusOr<v1::Assignment> Accept(const Principal& principal,
+                                        const v1::AcceptOfferRequest& request);
   absl::Status Decline(const Principal& principal, const v1::DeclineOfferRequest& request);
   absl::StatusOr<v1::Receipt> Submit(const Principal& principal,
                                      const v1::SubmitAnnotationRequest& request);

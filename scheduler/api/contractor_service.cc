@@ -39,7 +39,8 @@ absl::Status ContractorServiceImpl::EnrolContractor(const Principal& principal,
 }
 
 grpc::Status ContractorServiceImpl::Enrol(grpc::ServerContext* context,
-                                          const v1::EnrolRequest* request, v1::Contractor* response) {
+                                          const v1::EnrolRequest* request,
+                                          v1::Contractor* response) {
   return Serve(parts_, *context, absl::StrCat(kService, "Enrol"), [&](const Principal& principal) {
     return EnrolContractor(principal, *request, *response);
   });
@@ -74,7 +75,8 @@ grpc::Status ContractorServiceImpl::PollOffers(grpc::ServerContext* context,
   return Serve(parts_, *context, absl::StrCat(kService, "PollOffers"),
                [&](const Principal& principal) -> absl::Status {
                  const int64_t wait_ms = ToMillis(request->wait());
-                 if (wait_ms < 0 || wait_ms > 30'000) return FieldError("wait", "must be 0 to 30 s");
+                 if (wait_ms < 0 || wait_ms > 30'000)
+                   return FieldError("wait", "must be 0 to 30 s");
                  const absl::Time until = absl::Now() + absl::Milliseconds(wait_ms);
                  while (true) {
                    for (v1::Offer& offer : actions_.Offers(principal)) {

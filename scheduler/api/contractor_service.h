@@ -1,5 +1,5 @@
-// ContractorService: see proto/fairlead/v1/contractor_service.proto. Unary calls are synchronous; Work
-// is a callback reactor, so that thousands of idle streams need no thread.
+// ContractorService: see proto/fairlead/v1/contractor_service.proto. Unary calls are synchronous;
+// Work is a callback reactor, so that thousands of idle streams need no thread.
 #pragma once
 
 #include "common/base/executor.h"
@@ -19,7 +19,8 @@ class ContractorServiceImpl final
 
   grpc::Status Enrol(grpc::ServerContext* context, const v1::EnrolRequest* request,
                      v1::Contractor* response) override;
-  grpc::Status SetAvailability(grpc::ServerContext* context, const v1::SetAvailabilityRequest* request,
+  grpc::Status SetAvailability(grpc::ServerContext* context,
+                               const v1::SetAvailabilityRequest* request,
                                v1::SetAvailabilityResponse* response) override;
   grpc::ServerBidiReactor<v1::WorkRequest, v1::WorkResponse>* Work(
       grpc::CallbackServerContext* context) override;

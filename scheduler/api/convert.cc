@@ -69,7 +69,8 @@ v1::Task ToTask(const store::TaskState& state, bool with_annotations) {
   if (!with_annotations) return task;
   for (const store::v1::AnnotationRecord& source : state.annotations) {
     v1::Annotation& annotation = *task.add_annotations();
-    annotation.set_assignment(AssignmentNameOf(record.project(), record.task(), source.assignment()));
+    annotation.set_assignment(
+        AssignmentNameOf(record.project(), record.task(), source.assignment()));
     annotation.set_contractor(ContractorNameOf(source.contractor()));
     *annotation.mutable_answer() = source.answer();
     *annotation.mutable_active_time() = ToDuration(source.active_ms());
@@ -129,7 +130,8 @@ v1::Receipt ToReceipt(const std::string& project, const store::v1::AnnotationRec
 
 v1::PayEntry ToPayEntry(const store::v1::AnnotationRecord& record) {
   v1::PayEntry entry;
-  entry.set_assignment(AssignmentNameOf(record.pay().project(), record.task(), record.assignment()));
+  entry.set_assignment(
+      AssignmentNameOf(record.pay().project(), record.task(), record.assignment()));
   entry.set_contractor(ContractorNameOf(record.contractor()));
   entry.set_project(ProjectNameOf(record.pay().project()));
   entry.set_micros(record.pay().micros());

@@ -49,8 +49,8 @@ absl::Status ModelServiceImpl::Versions(const Principal& principal,
   ASSIGN_OR_RETURN(store::v1::ModelRecord record, Find(parts_, name.key()));
   // The token is how many versions are left: versions are only ever added in front.
   int left = record.versions_size();
-  if (!request.page_token().empty() &&
-      (!absl::SimpleAtoi(request.page_token(), &left) || left < 0 || left > record.versions_size())) {
+  if (!request.page_token().empty() && (!absl::SimpleAtoi(request.page_token(), &left) ||
+                                        left < 0 || left > record.versions_size())) {
     return FieldError("page_token", "must be one from an earlier response");
   }
   for (; left > 0 && static_cast<size_t>(response.versions_size()) < size; --left) {
@@ -81,8 +81,9 @@ grpc::Status ModelServiceImpl::ListModels(grpc::ServerContext* context,
 grpc::Status ModelServiceImpl::ListModelVersions(grpc::ServerContext* context,
                                                  const v1::ListModelVersionsRequest* request,
                                                  v1::ListModelVersionsResponse* response) {
-  return Serve(parts_, *context, absl::StrCat(kService, "ListModelVersions"),
-               [&](const Principal& principal) { return Versions(principal, *request, *response); });
+  return Serve(
+      parts_, *context, absl::StrCat(kService, "ListModelVersions"),
+      [&](const Principal& principal) { return Versions(principal, *request, *response); });
 }
 
 grpc::Status ModelServiceImpl::PromoteModel(grpc::ServerContext* context,
@@ -96,7 +97,8 @@ grpc::Status ModelServiceImpl::PromoteModel(grpc::ServerContext* context,
                      name.model.key(),
                      [&](store::v1::ModelRecord& record) {
                        return learn::Promote(request->version(),
-                                             absl::StrCat("promoted by token ", principal.token_id), record);
+                                             absl::StrCat("promoted by token ", principal.token_id),
+                                             record);
                      },
                      *response);
                });

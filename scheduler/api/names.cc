@@ -72,7 +72,8 @@ absl::StatusOr<std::string> ParseContractor(absl::string_view field, absl::strin
 
 absl::StatusOr<ModelName> ParseModel(absl::string_view field, absl::string_view name) {
   std::vector<std::string> values = Values(name, {"tenants", "models"});
-  if (values.empty() || !IsSlug(values[0]) || !IsSlug(values[1])) return Malformed(field, kModelForm);
+  if (values.empty() || !IsSlug(values[0]) || !IsSlug(values[1]))
+    return Malformed(field, kModelForm);
   return ModelName{values[0], values[1]};
 }
 

@@ -1,5 +1,6 @@
-// Resource names (AIP-122): `tenants/{tenant}/projects/{project}/tasks/{task}/assignments/{assignment}`
-// and so on, read and written. Reading checks every part; errors name the request's field.
+// Resource names (AIP-122):
+// `tenants/{tenant}/projects/{project}/tasks/{task}/assignments/{assignment}` and so on, read and
+// written. Reading checks every part; errors name the request's field.
 #pragma once
 
 #include <string>

@@ -39,7 +39,8 @@ constexpr absl::Duration kDurableTimeout = absl::Seconds(10);
 
 // The event `seq` of the task shard of `project` on disk: what may be acknowledged.
 inline absl::Status AwaitTask(const Parts& parts, absl::string_view project, uint64_t seq) {
-  return parts.follower->AwaitDurable(parts.tasks->topology().ShardOf(project), seq, kDurableTimeout);
+  return parts.follower->AwaitDurable(parts.tasks->topology().ShardOf(project), seq,
+                                      kDurableTimeout);
 }
 
 }  // namespace fairlead::api

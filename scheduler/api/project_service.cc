@@ -25,7 +25,8 @@ v1::PayRate Stamped(const v1::PayRate& rate, int version, absl::Time now) {
   return stamped;
 }
 
-absl::Status Show(const Parts& parts, const store::v1::ProjectRecord& record, v1::Project& response) {
+absl::Status Show(const Parts& parts, const store::v1::ProjectRecord& record,
+                  v1::Project& response) {
   ASSIGN_OR_RETURN(store::ProjectCounts counts, parts.tasks->Counts(record.project()));
   response = ToProject(record, counts);
   return absl::OkStatus();
@@ -47,7 +48,8 @@ absl::Status ProjectServiceImpl::Create(const Principal& principal,
   ASSIGN_OR_RETURN(std::string tenant, ParseTenant("parent", request.parent()));
   RETURN_IF_ERROR(CheckTenant(principal, tenant));
   if (!parts_.registry->HasTenant(tenant)) {
-    return Error(absl::StatusCode::kNotFound, "TENANT_NOT_FOUND", absl::StrCat("no tenant ", tenant));
+    return Error(absl::StatusCode::kNotFound, "TENANT_NOT_FOUND",
+                 absl::StrCat("no tenant ", tenant));
   }
   if (!IsSlug(request.project_id())) {
     return FieldError("project_id", "must be a slug: a-z, 0-9 and -, beginning with a letter");
@@ -114,7 +116,8 @@ grpc::Status ProjectServiceImpl::GetProject(grpc::ServerContext* context,
                [&](const Principal& principal) -> absl::Status {
                  ASSIGN_OR_RETURN(ProjectName name, ParseProject("name", request->name()));
                  RETURN_IF_ERROR(CheckTenant(principal, name.tenant));
-                 ASSIGN_OR_RETURN(store::v1::ProjectRecord record, parts_.registry->Project(name.key()));
+                 ASSIGN_OR_RETURN(store::v1::ProjectRecord record,
+                                  parts_.registry->Project(name.key()));
                  return Show(parts_, record, *response);
                });
 }

@@ -36,26 +36,29 @@ absl::StatusOr<int64_t> ParseCursor(const std::string& cursor, int64_t log_end) 
 std::string Line(const v1::Label& label, v1::ExportLabelsRequest::Format format) {
   const std::string answer = quality::AnswerKey(label.answer());
   if (format == v1::ExportLabelsRequest::TSV) {
-    return absl::StrCat(label.external_id(), "\t", label.task(), "\t", answer, "\t", label.confidence(),
-                        "\t", label.answers(), "\n");
+    return absl::StrCat(label.external_id(), "\t", label.task(), "\t", answer, "\t",
+                        label.confidence(), "\t", label.answers(), "\n");
   }
-  nlohmann::json line = {{"external_id", label.external_id()}, {"task", label.task()},
-                         {"answer", answer},                   {"confidence", label.confidence()},
-                         {"answers", label.answers()},         {"aggregation", label.aggregation()}};
+  nlohmann::json line = {{"external_id", label.external_id()},
+                         {"task", label.task()},
+                         {"answer", answer},
+                         {"confidence", label.confidence()},
+                         {"answers", label.answers()},
+                         {"aggregation", label.aggregation()}};
   // Texts of contractors may be any bytes: what is no UTF-8 is replaced, not refused.
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 std::string Describe(const store::v1::Event& event) {
-  const std::string when =
-      absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::FromUnixMillis(event.time_ms()), absl::UTCTimeZone());
+  const std::string when = absl::FormatTime(
+      "%Y-%m-%dT%H:%M:%E3SZ", absl::FromUnixMillis(event.time_ms()), absl::UTCTimeZone());
   switch (event.body_case()) {
     case store::v1::Event::kAnnotated:
       return absl::StrCat(when, " answered by ", event.annotated().contractor(),
                           event.annotated().late() ? " (late)" : "");
     case store::v1::Event::kCompleted:
-      return absl::StrCat(when, " completed with confidence ", event.completed().confidence(), " from ",
-                          event.completed().answers(), " answers",
+      return absl::StrCat(when, " completed with confidence ", event.completed().confidence(),
+                          " from ", event.completed().answers(), " answers",
                           event.completed().used_prelabel() ? " and the model" : "");
     case store::v1::Event::kEnded:
       return absl::StrCat(when, " ended ", v1::Task::State_Name(event.ended().state()), ": ",
@@ -68,7 +71,8 @@ std::string Describe(const store::v1::Event& event) {
     case store::v1::Event::kReplayed:
       return absl::StrCat(when, " replayed from the dead letters");
     case store::v1::Event::kOrphaned:
-      return absl::StrCat(when, " lost lease of ", event.orphaned().contractor(), ": kept for pay review");
+      return absl::StrCat(when, " lost lease of ", event.orphaned().contractor(),
+                          ": kept for pay review");
     case store::v1::Event::kReported:
       return absl::StrCat(when, " reported by ", event.reported().contractor(), ": ",
                           event.reported().reason());

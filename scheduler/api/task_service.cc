@@ -30,7 +30,8 @@ absl::StatusOr<v1::Payload> StorePayload(const Parts& parts, const std::string& 
   }
   ASSIGN_OR_RETURN(bool known, parts.blobs->Has(tenant, image.blob()));
   if (!known) {
-    return FieldError(field + ".payload.image_text.blob", "is no blob of this tenant: upload it first");
+    return FieldError(field + ".payload.image_text.blob",
+                      "is no blob of this tenant: upload it first");
   }
   return payload;
 }
@@ -38,7 +39,8 @@ absl::StatusOr<v1::Payload> StorePayload(const Parts& parts, const std::string& 
 }  // namespace
 
 absl::Status TaskServiceImpl::StoreBatch(const store::v1::ProjectRecord& project,
-                                         const std::string& request_id, const std::string& body_hash,
+                                         const std::string& request_id,
+                                         const std::string& body_hash,
                                          const std::vector<v1::Task>& tasks,
                                          const std::vector<v1::Answer>& gold,
                                          v1::SubmitTasksResponse& response) {
@@ -51,9 +53,10 @@ absl::Status TaskServiceImpl::StoreBatch(const store::v1::ProjectRecord& project
     store::v1::TaskRecord record;
     record.set_task(NewId(now, gen));
     record.set_project(project.project());
-    ASSIGN_OR_RETURN(*record.mutable_payload(),
-                     StorePayload(parts_, tenant, absl::StrCat(gold.empty() ? "tasks[" : "gold[", i, "]"),
-                                  tasks[i].payload()));
+    ASSIGN_OR_RETURN(
+        *record.mutable_payload(),
+        StorePayload(parts_, tenant, absl::StrCat(gold.empty() ? "tasks[" : "gold[", i, "]"),
+                     tasks[i].payload()));
     record.set_priority(tasks[i].priority());
     record.set_group(tasks[i].group());
     record.set_external_id(tasks[i].external_id());
@@ -67,11 +70,13 @@ absl::Status TaskServiceImpl::StoreBatch(const store::v1::ProjectRecord& project
   ASSIGN_OR_RETURN(store::Submitted submitted,
                    parts_.tasks->Submit(project.project(), request_id, body_hash, records));
   RETURN_IF_ERROR(AwaitTask(parts_, project.project(), submitted.seq));
-  for (const std::string& task : submitted.tasks) response.add_names(TaskNameOf(project.project(), task));
+  for (const std::string& task : submitted.tasks)
+    response.add_names(TaskNameOf(project.project(), task));
   return absl::OkStatus();
 }
 
-absl::Status TaskServiceImpl::Submit(const Principal& principal, const v1::SubmitTasksRequest& request,
+absl::Status TaskServiceImpl::Submit(const Principal& principal,
+                                     const v1::SubmitTasksRequest& request,
                                      v1::SubmitTasksResponse& response) {
   ASSIGN_OR_RETURN(ProjectName name, ParseProject("project", request.project()));
   RETURN_IF_ERROR(CheckTenant(principal, name.tenant));
@@ -93,8 +98,8 @@ absl::Status TaskServiceImpl::Gold(const Principal& principal, const v1::AddGold
     tasks.push_back(gold.task());
     answers.push_back(gold.answer());
   }
-  return StoreBatch(project, request.request_id(), Sha256Hex(learn::DeterministicBytes(request)), tasks,
-                    answers, response);
+  return StoreBatch(project, request.request_id(), Sha256Hex(learn::DeterministicBytes(request)),
+                    tasks, answers, response);
 }
 
 absl::Status TaskServiceImpl::Read(const Principal& principal, const std::string& name,
@@ -126,12 +131,14 @@ absl::Status TaskServiceImpl::List(const Principal& principal, const v1::ListTas
   return absl::OkStatus();
 }
 
-absl::Status TaskServiceImpl::Cancel(const Principal& principal, const v1::CancelTaskRequest& request,
-                                     v1::Task& response) {
+absl::Status TaskServiceImpl::Cancel(const Principal& principal,
+                                     const v1::CancelTaskRequest& request, v1::Task& response) {
   ASSIGN_OR_RETURN(TaskName task, ParseTask("name", request.name()));
   RETURN_IF_ERROR(CheckTenant(principal, task.project.tenant));
-  if (request.reason().size() > 1024) return FieldError("reason", "at most 1,024 bytes are allowed");
-  const std::string reason = request.reason().empty() ? "cancelled by the client" : request.reason();
+  if (request.reason().size() > 1024)
+    return FieldError("reason", "at most 1,024 bytes are allowed");
+  const std::string reason =
+      request.reason().empty() ? "cancelled by the client" : request.reason();
   ASSIGN_OR_RETURN(uint64_t seq, parts_.tasks->End(task.ref(), v1::Task::CANCELLED, reason));
   RETURN_IF_ERROR(AwaitTask(parts_, task.project.key(), seq));
   return Read(principal, request.name(), response);
@@ -144,16 +151,18 @@ grpc::Status TaskServiceImpl::SubmitTasks(grpc::ServerContext* context,
                [&](const Principal& principal) { return Submit(principal, *request, *response); });
 }
 
-grpc::Status TaskServiceImpl::AddGold(grpc::ServerContext* context, const v1::AddGoldRequest* request,
+grpc::Status TaskServiceImpl::AddGold(grpc::ServerContext* context,
+                                      const v1::AddGoldRequest* request,
                                       v1::SubmitTasksResponse* response) {
   return Serve(parts_, *context, absl::StrCat(kService, "AddGold"),
                [&](const Principal& principal) { return Gold(principal, *request, *response); });
 }
 
-grpc::Status TaskServiceImpl::GetTask(grpc::ServerContext* context, const v1::GetTaskRequest* request,
-                                      v1::Task* response) {
-  return Serve(parts_, *context, absl::StrCat(kService, "GetTask"),
-               [&](const Principal& principal) { return Read(principal, request->name(), *response); });
+grpc::Status TaskServiceImpl::GetTask(grpc::ServerContext* context,
+                                      const v1::GetTaskRequest* request, v1::Task* response) {
+  return Serve(
+      parts_, *context, absl::StrCat(kService, "GetTask"),
+      [&](const Principal& principal) { return Read(principal, request->name(), *response); });
 }
 
 grpc::Status TaskServiceImpl::ListTasks(grpc::ServerContext* context,
@@ -172,10 +181,9 @@ grpc::Status TaskServiceImpl::CancelTask(grpc::ServerContext* context,
 grpc::Status TaskServiceImpl::StreamResults(grpc::ServerContext* context,
                                             const v1::StreamResultsRequest* request,
                                             grpc::ServerWriter<v1::StreamResultsResponse>* writer) {
-  return Serve(parts_, *context, absl::StrCat(kService, "StreamResults"),
-               [&](const Principal& principal) {
-                 return Stream(principal, *request, *context, *writer);
-               });
+  return Serve(
+      parts_, *context, absl::StrCat(kService, "StreamResults"),
+      [&](const Principal& principal) { return Stream(principal, *request, *context, *writer); });
 }
 
 grpc::Status TaskServiceImpl::ExportLabels(grpc::ServerContext* context,
@@ -188,8 +196,9 @@ grpc::Status TaskServiceImpl::ExportLabels(grpc::ServerContext* context,
 grpc::Status TaskServiceImpl::ExplainTask(grpc::ServerContext* context,
                                           const v1::ExplainTaskRequest* request,
                                           v1::ExplainTaskResponse* response) {
-  return Serve(parts_, *context, absl::StrCat(kService, "ExplainTask"),
-               [&](const Principal& principal) { return Explain(principal, request->name(), *response); });
+  return Serve(
+      parts_, *context, absl::StrCat(kService, "ExplainTask"),
+      [&](const Principal& principal) { return Explain(principal, request->name(), *response); });
 }
 
 }  // namespace fairlead::api

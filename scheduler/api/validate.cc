@@ -18,7 +18,8 @@ constexpr size_t kText = 16 << 10;
 
 absl::Status CheckLength(absl::string_view field, absl::string_view text, size_t most) {
   if (text.size() <= most) return absl::OkStatus();
-  return FieldError(field, absl::StrCat("is ", text.size(), " bytes long, at most ", most, " are allowed"));
+  return FieldError(
+      field, absl::StrCat("is ", text.size(), " bytes long, at most ", most, " are allowed"));
 }
 
 absl::Status CheckDuration(absl::string_view field, google::protobuf::Duration* duration,
@@ -68,7 +69,8 @@ absl::Status CheckSchema(v1::AnswerSchema& schema) {
 
 absl::Status CheckRedundancy(v1::Redundancy& redundancy) {
   if (redundancy.min_answers() == 0) redundancy.set_min_answers(1);
-  if (redundancy.max_answers() == 0) redundancy.set_max_answers(std::max(5, redundancy.min_answers()));
+  if (redundancy.max_answers() == 0)
+    redundancy.set_max_answers(std::max(5, redundancy.min_answers()));
   if (redundancy.target_confidence() == 0) redundancy.set_target_confidence(0.95);
   if (redundancy.gold_answers() == 0) redundancy.set_gold_answers(3);
   if (redundancy.min_answers() < 1 || redundancy.min_answers() > 50) {
@@ -91,10 +93,11 @@ absl::Status CheckImage(absl::string_view field, const v1::Payload::ImageText& i
     return FieldError(field, "needs an image or the id of a blob, and not both");
   }
   if (!image.blob().empty()) {
-    const bool hex = image.blob().size() == 64 &&
-                     std::all_of(image.blob().begin(), image.blob().end(), [](char c) {
-                       return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
-                     });
+    const bool hex =
+        image.blob().size() == 64 &&
+        std::all_of(image.blob().begin(), image.blob().end(), [](char c) {
+          return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
+        });
     return hex ? absl::OkStatus()
                : FieldError(absl::StrCat(field, ".blob"), "must be 64 lower-case hex digits");
   }
@@ -104,26 +107,30 @@ absl::Status CheckImage(absl::string_view field, const v1::Payload::ImageText& i
                       : FieldError(absl::StrCat(field, ".image"), decoded.status().message());
 }
 
-absl::Status CheckTask(const std::string& field, const v1::AnswerSchema& schema, const v1::Task& task) {
+absl::Status CheckTask(const std::string& field, const v1::AnswerSchema& schema,
+                       const v1::Task& task) {
   RETURN_IF_ERROR(ValidatePayload(field + ".payload", schema, task.payload()));
-  if (task.priority() < 0 || task.priority() > 9) return FieldError(field + ".priority", "must be 0 to 9");
+  if (task.priority() < 0 || task.priority() > 9)
+    return FieldError(field + ".priority", "must be 0 to 9");
   RETURN_IF_ERROR(CheckLength(field + ".group", task.group(), 256));
   return CheckLength(field + ".external_id", task.external_id(), 256);
 }
 
-absl::Status CheckBatch(absl::string_view field, int count, int64_t bytes, absl::string_view request_id) {
+absl::Status CheckBatch(absl::string_view field, int count, int64_t bytes,
+                        absl::string_view request_id) {
   if (count < 1 || count > kMaxTasksPerCall) {
-    return FieldError(field, absl::StrCat("has ", count, " entries, must have 1 to ", kMaxTasksPerCall,
-                                          ": split the batch"));
+    return FieldError(field, absl::StrCat("has ", count, " entries, must have 1 to ",
+                                          kMaxTasksPerCall, ": split the batch"));
   }
   if (bytes > kMaxSubmitBytes) {
-    return FieldError(field, absl::StrCat("the request is ", bytes, " bytes, at most ", kMaxSubmitBytes,
-                                          " are allowed: split it, or upload images as blobs"));
+    return FieldError(field,
+                      absl::StrCat("the request is ", bytes, " bytes, at most ", kMaxSubmitBytes,
+                                   " are allowed: split it, or upload images as blobs"));
   }
-  const bool well_formed =
-      !request_id.empty() && request_id.size() <= 64 &&
-      std::all_of(request_id.begin(), request_id.end(),
-                  [](char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-'; });
+  const bool well_formed = !request_id.empty() && request_id.size() <= 64 &&
+                           std::all_of(request_id.begin(), request_id.end(), [](char c) {
+                             return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-';
+                           });
   if (!well_formed) return FieldError("request_id", "must be 1 to 64 of [A-Za-z0-9-]");
   return absl::OkStatus();
 }
@@ -136,12 +143,12 @@ absl::StatusOr<v1::ProjectSettings> ValidateSettings(v1::ProjectSettings setting
   if (settings.guidelines_version() == 0) settings.set_guidelines_version(1);
   RETURN_IF_ERROR(CheckRedundancy(*settings.mutable_redundancy()));
   constexpr int64_t kDay = 86'400'000;
-  RETURN_IF_ERROR(CheckDuration("settings.offer_window", settings.mutable_offer_window(), 60'000, 100,
-                                3'600'000));
-  RETURN_IF_ERROR(CheckDuration("settings.work_window", settings.mutable_work_window(), 600'000, 100,
-                                7 * kDay));
-  RETURN_IF_ERROR(CheckDuration("settings.task_expiry", settings.mutable_task_expiry(), 30 * kDay, 1000,
-                                365 * kDay));
+  RETURN_IF_ERROR(CheckDuration("settings.offer_window", settings.mutable_offer_window(), 60'000,
+                                100, 3'600'000));
+  RETURN_IF_ERROR(CheckDuration("settings.work_window", settings.mutable_work_window(), 600'000,
+                                100, 7 * kDay));
+  RETURN_IF_ERROR(CheckDuration("settings.task_expiry", settings.mutable_task_expiry(), 30 * kDay,
+                                1000, 365 * kDay));
   if (settings.backlog_cap() < 0) return FieldError("settings.backlog_cap", "must not be negative");
   if (settings.backlog_cap() == 0) settings.set_backlog_cap(1'000'000);
   if (settings.required_skills_size() > 32) {
@@ -156,8 +163,8 @@ absl::StatusOr<v1::ProjectSettings> ValidateSettings(v1::ProjectSettings setting
   if (loop.train_after_labels() < 1) {
     return FieldError("settings.model_loop.train_after_labels", "must be positive");
   }
-  RETURN_IF_ERROR(CheckDuration("settings.model_loop.train_after", loop.mutable_train_after(), kDay, 1000,
-                                365 * kDay));
+  RETURN_IF_ERROR(CheckDuration("settings.model_loop.train_after", loop.mutable_train_after(), kDay,
+                                1000, 365 * kDay));
   return settings;
 }
 
@@ -166,8 +173,8 @@ absl::Status ValidatePayRate(const v1::PayRate& rate) {
     return FieldError("pay_rate.micros_per_annotation", "must be 0 to 10^12");
   }
   const std::string& currency = rate.currency();
-  if (currency.size() != 3 || !std::all_of(currency.begin(), currency.end(),
-                                           [](char c) { return c >= 'A' && c <= 'Z'; })) {
+  if (currency.size() != 3 ||
+      !std::all_of(currency.begin(), currency.end(), [](char c) { return c >= 'A' && c <= 'Z'; })) {
     return FieldError("pay_rate.currency", "must be an ISO 4217 code such as EUR");
   }
   return absl::OkStatus();
@@ -229,9 +236,11 @@ absl::Status ValidateAnswer(absl::string_view field, const v1::AnswerSchema& sch
       return CheckLength(absl::StrCat(field, ".text"), answer.text(), 4 << 10);
     case v1::Answer::kClassName: {
       const auto& classes = schema.classes();
-      const bool known = std::find(classes.begin(), classes.end(), answer.class_name()) != classes.end();
+      const bool known =
+          std::find(classes.begin(), classes.end(), answer.class_name()) != classes.end();
       return known ? absl::OkStatus()
-                   : FieldError(absl::StrCat(field, ".class_name"), "is none of the project's classes");
+                   : FieldError(absl::StrCat(field, ".class_name"),
+                                "is none of the project's classes");
     }
     case v1::Answer::kPreferred:
       if (answer.preferred() == v1::Answer::SIDE_A || answer.preferred() == v1::Answer::SIDE_B ||
@@ -241,10 +250,12 @@ absl::Status ValidateAnswer(absl::string_view field, const v1::AnswerSchema& sch
       return FieldError(absl::StrCat(field, ".preferred"),
                         "must be SIDE_A or SIDE_B (or SIDE_TIE where the project allows ties)");
     case v1::Answer::kOrder: {
-      std::vector<int> order(answer.order().best_first().begin(), answer.order().best_first().end());
+      std::vector<int> order(answer.order().best_first().begin(),
+                             answer.order().best_first().end());
       std::sort(order.begin(), order.end());
       bool permutation = static_cast<int>(order.size()) == ranking_size;
-      for (size_t i = 0; permutation && i < order.size(); ++i) permutation = order[i] == static_cast<int>(i);
+      for (size_t i = 0; permutation && i < order.size(); ++i)
+        permutation = order[i] == static_cast<int>(i);
       return permutation ? absl::OkStatus()
                          : FieldError(absl::StrCat(field, ".order"), "must hold every index once");
     }
@@ -259,8 +270,8 @@ absl::Status ValidateAnswer(absl::string_view field, const v1::AnswerSchema& sch
 }
 
 absl::Status ValidateSubmit(const v1::SubmitTasksRequest& request, const v1::AnswerSchema& schema) {
-  RETURN_IF_ERROR(CheckBatch("tasks", request.tasks_size(), static_cast<int64_t>(request.ByteSizeLong()),
-                             request.request_id()));
+  RETURN_IF_ERROR(CheckBatch("tasks", request.tasks_size(),
+                             static_cast<int64_t>(request.ByteSizeLong()), request.request_id()));
   for (int i = 0; i < request.tasks_size(); ++i) {
     RETURN_IF_ERROR(CheckTask(absl::StrCat("tasks[", i, "]"), schema, request.tasks(i)));
   }
@@ -268,8 +279,8 @@ absl::Status ValidateSubmit(const v1::SubmitTasksRequest& request, const v1::Ans
 }
 
 absl::Status ValidateGold(const v1::AddGoldRequest& request, const v1::AnswerSchema& schema) {
-  RETURN_IF_ERROR(CheckBatch("gold", request.gold_size(), static_cast<int64_t>(request.ByteSizeLong()),
-                             request.request_id()));
+  RETURN_IF_ERROR(CheckBatch("gold", request.gold_size(),
+                             static_cast<int64_t>(request.ByteSizeLong()), request.request_id()));
   for (int i = 0; i < request.gold_size(); ++i) {
     const std::string field = absl::StrCat("gold[", i, "]");
     RETURN_IF_ERROR(CheckTask(field + ".task", schema, request.gold(i).task()));
@@ -281,17 +292,21 @@ absl::Status ValidateGold(const v1::AddGoldRequest& request, const v1::AnswerSch
 
 absl::Status ValidateContractor(const v1::Contractor& contractor) {
   RETURN_IF_ERROR(CheckLength("contractor.display_name", contractor.display_name(), 128));
-  if (contractor.skills_size() > 64) return FieldError("contractor.skills", "at most 64 are allowed");
+  if (contractor.skills_size() > 64)
+    return FieldError("contractor.skills", "at most 64 are allowed");
   for (int i = 0; i < contractor.skills_size(); ++i) {
     if (!IsSlug(contractor.skills(i))) {
-      return FieldError(absl::StrCat("contractor.skills[", i, "]"), "must be a slug such as handwriting");
+      return FieldError(absl::StrCat("contractor.skills[", i, "]"),
+                        "must be a slug such as handwriting");
     }
   }
-  if (contractor.languages_size() > 32) return FieldError("contractor.languages", "at most 32 are allowed");
+  if (contractor.languages_size() > 32)
+    return FieldError("contractor.languages", "at most 32 are allowed");
   for (const std::string& language : contractor.languages()) {
     RETURN_IF_ERROR(CheckLength("contractor.languages", language, 35));
   }
-  if (contractor.opt_outs_size() > 32) return FieldError("contractor.opt_outs", "at most 32 are allowed");
+  if (contractor.opt_outs_size() > 32)
+    return FieldError("contractor.opt_outs", "at most 32 are allowed");
   for (const std::string& opt_out : contractor.opt_outs()) {
     RETURN_IF_ERROR(CheckLength("contractor.opt_outs", opt_out, 64));
   }

@@ -1,5 +1,5 @@
-// What a stranger sent, checked before anything is stored: sizes, kinds, ranges. Pure; fuzzed. Every
-// error is INVALID_ARGUMENT naming the field's path and the bound.
+// What a stranger sent, checked before anything is stored: sizes, kinds, ranges. Pure; fuzzed.
+// Every error is INVALID_ARGUMENT naming the field's path and the bound.
 #pragma once
 
 #include <string>

@@ -88,11 +88,13 @@ void WorkHub::RunOnce() {
   std::vector<std::shared_ptr<WorkSubscription>> streams;
   {
     MutexLock lock(&mu_);
-    for (const auto& [contractor, open] : open_) streams.insert(streams.end(), open.begin(), open.end());
+    for (const auto& [contractor, open] : open_)
+      streams.insert(streams.end(), open.begin(), open.end());
   }
   for (const auto& stream : streams) {
     if (stream->credit() == 0) continue;
-    absl::Status status = homes_->SetPresence(stream->contractor(), stream->credit(), kPresenceLifetime);
+    absl::Status status =
+        homes_->SetPresence(stream->contractor(), stream->credit(), kPresenceLifetime);
     if (!status.ok()) {
       FAIRLEAD_LOG(WARNING) << "presence not renewed: " << status.message();
       return;

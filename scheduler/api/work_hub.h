@@ -1,5 +1,5 @@
-// Which contractor's stream is on this replica, and what goes down it. Fed by the events: an offer is
-// committed in Redis first and is sent by whoever holds the contractor's stream.
+// Which contractor's stream is on this replica, and what goes down it. Fed by the events: an offer
+// is committed in Redis first and is sent by whoever holds the contractor's stream.
 #pragma once
 
 #include <cstdint>
@@ -44,13 +44,15 @@ class WorkSubscription {
 // Thread-safe. Stands before the TaskView among the sinks: it asks the view who held an ended task.
 class WorkHub final : public store::EventSink {
  public:
-  WorkHub(const store::RegistryView* registry, const dispatch::TaskView* view, store::HomeStore* homes)
+  WorkHub(const store::RegistryView* registry, const dispatch::TaskView* view,
+          store::HomeStore* homes)
       : registry_(registry), view_(view), homes_(homes) {}
 
   void Apply(const store::v1::Event& event, int64_t position) override;
 
   // Held until Unsubscribe; a newer stream of the same contractor is served beside the older.
-  std::shared_ptr<WorkSubscription> Subscribe(const std::string& contractor, WorkSubscription::Send send);
+  std::shared_ptr<WorkSubscription> Subscribe(const std::string& contractor,
+                                              WorkSubscription::Send send);
   void Unsubscribe(const std::shared_ptr<WorkSubscription>& subscription);
 
   // LOOP: keeps the presence of the open streams alive. Call it at least every 20 s.

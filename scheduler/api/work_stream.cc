@@ -27,8 +27,8 @@ class WorkStream final : public grpc::ServerBidiReactor<v1::WorkRequest, v1::Wor
       return;
     }
     principal_ = *std::move(principal);
-    subscription_ = hub_.Subscribe(principal_.contractor,
-                                   [this](v1::WorkResponse response) { Send(std::move(response)); });
+    subscription_ = hub_.Subscribe(
+        principal_.contractor, [this](v1::WorkResponse response) { Send(std::move(response)); });
     StartRead(&request_);
   }
 
@@ -110,7 +110,8 @@ class WorkStream final : public grpc::ServerBidiReactor<v1::WorkRequest, v1::Wor
       }
     }
     subscription_->set_credit(credit);
-    absl::Status status = parts_.homes->SetPresence(principal_.contractor, credit, kPresenceLifetime);
+    absl::Status status =
+        parts_.homes->SetPresence(principal_.contractor, credit, kPresenceLifetime);
     if (!status.ok()) Refuse("", status);
   }
 

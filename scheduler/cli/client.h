@@ -110,8 +110,8 @@ absl::StatusOr<Response> Client::Call(Stub* stub,
     grpc::ClientContext context;
     Prepare(&context, absl::Seconds(30));
     if (!unavailable.ok()) {
-      // A call that waits for the connection keeps it being polled; one that fails at once does not,
-      // and the channel would stay broken for seconds after the server is back.
+      // A call that waits for the connection keeps it being polled; one that fails at once does
+      // not, and the channel would stay broken for seconds after the server is back.
       context.set_wait_for_ready(true);
       context.set_deadline(absl::ToChronoTime(std::max(give_up, absl::Now() + absl::Seconds(1))));
     }

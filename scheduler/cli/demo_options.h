@@ -30,7 +30,7 @@ struct DemoOptions {
   double accuracy = 0.88;
   double accuracy_sd = 0.08;
   absl::Duration pace = absl::Milliseconds(220);
-  int train_after_labels = 350;  // OCR labels that start a round; below a wave.
+  int train_after_labels = 200;  // OCR labels that start a round; half a wave.
   int train_after_pairs = 60;
   double target_confidence = 0.97;
   absl::Duration budget = absl::Seconds(290);   // Both passes.

@@ -20,8 +20,8 @@ constexpr int kReportsToDie = 2;
 
 }  // namespace
 
-store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project, const store::TaskState& task,
-                               const quality::ScoreBook& scores) {
+store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
+                               const store::TaskState& task, const quality::ScoreBook& scores) {
   const fairlead::v1::AnswerSchema& schema = project.settings().answer_schema();
   std::vector<quality::Vote> votes;
   for (const store::v1::AnnotationRecord& record : task.annotations) {
@@ -88,8 +88,8 @@ absl::StatusOr<int> Collector::RunOnce(int limit) {
   int decided = 0;
   for (const std::string& slot : tasks_->topology().ShardSlots()) {
     redis::ConnectionPool& pool = tasks_->caller().pool();
-    ASSIGN_OR_RETURN(redis::Reply dirty, pool.Call({"ZRANGE", redis::DirtyKey(slot), "0",
-                                                    absl::StrCat(limit - 1)}));
+    ASSIGN_OR_RETURN(redis::Reply dirty,
+                     pool.Call({"ZRANGE", redis::DirtyKey(slot), "0", absl::StrCat(limit - 1)}));
     std::vector<redis::Arguments> reads;
     for (const redis::Reply& id : dirty.elements) {
       reads.push_back({"HGET", redis::TaskKey(slot, id.text), "p"});

@@ -35,7 +35,7 @@ class Collector {
 
 // The label of a task's answers as they stand, with the evidence they give about their authors.
 // Pure but for the scores it reads; also what a preview of a label shows.
-store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project, const store::TaskState& task,
-                               const quality::ScoreBook& scores);
+store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
+                               const store::TaskState& task, const quality::ScoreBook& scores);
 
 }  // namespace fairlead::collect

@@ -41,7 +41,8 @@ absl::StatusOr<int> PayFolder::RunOnce() {
     MutexLock lock(&mu_);
     for (auto& [slot, entries] : noted_) {
       const size_t n = std::min(entries.size(), kBatch);
-      if (n > 0) batches[slot] = {entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(n)};
+      if (n > 0)
+        batches[slot] = {entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(n)};
     }
   }
   int folded = 0;

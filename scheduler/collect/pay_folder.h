@@ -1,5 +1,6 @@
-// LOOP: folds pay entries from the task shards into the contractors' homes, exactly once: the home's
-// cursor moves with the addition in one function call, so a crash or a second folder changes nothing.
+// LOOP: folds pay entries from the task shards into the contractors' homes, exactly once: the
+// home's cursor moves with the addition in one function call, so a crash or a second folder changes
+// nothing.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,8 @@ namespace fairlead::collect {
 
 class PayFolder final : public store::EventSink {
  public:
-  PayFolder(store::HomeStore* homes, store::Topology topology) : homes_(homes), topology_(topology) {}
+  PayFolder(store::HomeStore* homes, store::Topology topology)
+      : homes_(homes), topology_(topology) {}
 
   // Takes note of accepted annotations. Thread-safe.
   void Apply(const store::v1::Event& event, int64_t position) override;

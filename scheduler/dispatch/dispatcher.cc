@@ -40,7 +40,8 @@ Dispatcher::Dispatcher(const DispatcherParts& parts, Policy policy)
 double Dispatcher::Earned(const std::string& contractor, int64_t now_ms) {
   Account& account = accounts_[contractor];
   if (account.as_of_ms < now_ms) {
-    account.micros *= std::exp2(-static_cast<double>(now_ms - account.as_of_ms) / kAccountHalfLifeMs);
+    account.micros *=
+        std::exp2(-static_cast<double>(now_ms - account.as_of_ms) / kAccountHalfLifeMs);
     account.as_of_ms = now_ms;
   }
   return account.micros;
@@ -92,7 +93,8 @@ void Dispatcher::AddTasks(int64_t now_ms, Snapshot& snapshot) {
     for (ReadyTask& task : it->second) {
       task.kind = settings.answer_schema().kind();
       task.pay_micros = static_cast<double>(store::CurrentRate(*project).micros_per_annotation());
-      task.required_skills.assign(settings.required_skills().begin(), settings.required_skills().end());
+      task.required_skills.assign(settings.required_skills().begin(),
+                                  settings.required_skills().end());
       task.weight = std::max(1, settings.weight());
     }
     // Gold first within a project: it is little, and everybody is measured by it.
@@ -120,12 +122,14 @@ void Dispatcher::AddTasks(int64_t now_ms, Snapshot& snapshot) {
 }
 
 void Dispatcher::AddContractors(int64_t now_ms, Snapshot& snapshot) {
-  parts_.view->VisitFree(now_ms, [&](const std::string& id, const Presence& presence, int32_t free) {
+  parts_.view->VisitFree(now_ms, [&](const std::string& id, const Presence& presence,
+                                     int32_t free) {
     FreeContractor contractor;
     contractor.contractor = id;
     contractor.credit = free;
     const int64_t since = presence.last_offer_ms > 0 ? presence.last_offer_ms : presence.since_ms;
-    contractor.seconds_since_offer = static_cast<double>(std::max<int64_t>(0, now_ms - since)) / 1000;
+    contractor.seconds_since_offer =
+        static_cast<double>(std::max<int64_t>(0, now_ms - since)) / 1000;
     const double online_ms = static_cast<double>(std::max<int64_t>(0, now_ms - presence.since_ms));
     contractor.online_share = std::min(1.0, online_ms / kAccountHalfLifeMs);
     snapshot.contractors.push_back(std::move(contractor));
@@ -139,8 +143,9 @@ void Dispatcher::AddContractors(int64_t now_ms, Snapshot& snapshot) {
     }
   }
   // An order that depends on nothing but the names: the same state gives the same decision.
-  std::sort(snapshot.contractors.begin(), snapshot.contractors.end(),
-            [](const FreeContractor& a, const FreeContractor& b) { return a.contractor < b.contractor; });
+  std::sort(
+      snapshot.contractors.begin(), snapshot.contractors.end(),
+      [](const FreeContractor& a, const FreeContractor& b) { return a.contractor < b.contractor; });
 }
 
 Snapshot Dispatcher::BuildSnapshot(int64_t now_ms) {
@@ -182,7 +187,8 @@ absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choic
     for (size_t i = 0; i < valid.size(); ++i) {
       if (!valid[i]) continue;
       ++committed;
-      ASSIGN_OR_RETURN(store::v1::ProjectRecord project, parts_.registry->Project(terms[i].ref.project));
+      ASSIGN_OR_RETURN(store::v1::ProjectRecord project,
+                       parts_.registry->Project(terms[i].ref.project));
       Share& share = shares_[terms[i].ref.project];
       virtual_time_ = std::max(virtual_time_, share.pass);
       share.pass += 1.0 / std::max(1, project.settings().weight());

@@ -1,5 +1,5 @@
-// LOOP: makes the offers (hops 4 to 6). Snapshot → match (pure) → explanations into the record log →
-// commit of what is still valid. Only the leader of the pool runs it.
+// LOOP: makes the offers (hops 4 to 6). Snapshot → match (pure) → explanations into the record log
+// → commit of what is still valid. Only the leader of the pool runs it.
 #pragma once
 
 #include <cstdint>

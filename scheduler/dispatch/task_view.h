@@ -1,6 +1,6 @@
-// The leader's snapshot of what is open: tasks that have not ended, their places, and who is there to
-// take an offer (hop 4). Built from Redis when leadership or an incarnation begins, then kept in step
-// by the events; every replica keeps one, for it also knows each contractor's live offers.
+// The leader's snapshot of what is open: tasks that have not ended, their places, and who is there
+// to take an offer (hop 4). Built from Redis when leadership or an incarnation begins, then kept in
+// step by the events; every replica keeps one, for it also knows each contractor's live offers.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,7 @@ struct LiveTask {
 struct Presence {
   int32_t credit = 0;
   int64_t until_ms = 0;
-  int64_t since_ms = 0;       // Online without a break since.
+  int64_t since_ms = 0;  // Online without a break since.
   int64_t last_offer_ms = 0;
 };
 
@@ -62,11 +62,13 @@ class TaskView final : public store::EventSink {
 
   // Calls `visit` with up to `limit` tasks of each project that want an offer, in rank order.
   // The view is locked meanwhile: copy, do not call back.
-  void VisitWanting(size_t limit,
-                    const std::function<void(const std::string& task, const LiveTask&)>& visit) const;
+  void VisitWanting(
+      size_t limit,
+      const std::function<void(const std::string& task, const LiveTask&)>& visit) const;
   // Contractors online at `now_ms` with how many offers more each may hold (> 0 only).
-  void VisitFree(int64_t now_ms, const std::function<void(const std::string& contractor,
-                                                          const Presence&, int32_t free)>& visit) const;
+  void VisitFree(int64_t now_ms,
+                 const std::function<void(const std::string& contractor, const Presence&,
+                                          int32_t free)>& visit) const;
   // Live offers and assignments of a contractor, oldest first.
   std::vector<HeldPlace> PlacesOf(absl::string_view contractor) const;
   // Live places of one task.
@@ -104,8 +106,9 @@ class TaskView final : public store::EventSink {
   absl::flat_hash_map<std::string, uint64_t> loaded_seq_ ABSL_GUARDED_BY(mu_);  // By slot.
   absl::flat_hash_map<std::string, LiveTask> tasks_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, std::string> slot_of_ ABSL_GUARDED_BY(mu_);
-  std::map<std::string, std::set<Rank>> live_ ABSL_GUARDED_BY(mu_);     // By project: all.
-  std::map<std::string, std::set<Rank>> wanting_ ABSL_GUARDED_BY(mu_);  // By project: want an offer.
+  std::map<std::string, std::set<Rank>> live_ ABSL_GUARDED_BY(mu_);  // By project: all.
+  std::map<std::string, std::set<Rank>> wanting_
+      ABSL_GUARDED_BY(mu_);  // By project: want an offer.
   absl::flat_hash_map<std::string, std::set<std::string>> held_ ABSL_GUARDED_BY(mu_);  // Tasks.
   absl::flat_hash_map<std::string, Presence> presence_ ABSL_GUARDED_BY(mu_);
 };

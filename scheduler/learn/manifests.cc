@@ -16,9 +16,12 @@ using store::v1::DatasetManifest;
 
 DatasetManifest::Split ToProto(Split split) {
   switch (split) {
-    case Split::kTrain: return DatasetManifest::TRAIN;
-    case Split::kValidation: return DatasetManifest::VALIDATION;
-    case Split::kTest: return DatasetManifest::TEST;
+    case Split::kTrain:
+      return DatasetManifest::TRAIN;
+    case Split::kValidation:
+      return DatasetManifest::VALIDATION;
+    case Split::kTest:
+      return DatasetManifest::TEST;
   }
   return DatasetManifest::SPLIT_UNSPECIFIED;
 }
@@ -35,16 +38,16 @@ absl::StatusOr<DatasetManifest> BuildDataset(const store::v1::ProjectRecord& pro
     store::v1::LabelRecord label;
   };
   std::vector<Labelled> labelled;
-  RETURN_IF_ERROR(index.VisitLabelled(
-      project.project(), [&](const store::v1::TaskRecord& task, const store::v1::LabelRecord& label) {
-        labelled.push_back({task, label});
-      }));
-  std::sort(labelled.begin(), labelled.end(), [](const Labelled& a, const Labelled& b) {
-    return a.task.task() < b.task.task();
-  });
+  RETURN_IF_ERROR(index.VisitLabelled(project.project(), [&](const store::v1::TaskRecord& task,
+                                                             const store::v1::LabelRecord& label) {
+    labelled.push_back({task, label});
+  }));
+  std::sort(labelled.begin(), labelled.end(),
+            [](const Labelled& a, const Labelled& b) { return a.task.task() < b.task.task(); });
   std::vector<SplitItem> items;
   items.reserve(labelled.size());
-  for (const Labelled& l : labelled) items.push_back({l.task.group(), l.task.task(), l.task.has_gold()});
+  for (const Labelled& l : labelled)
+    items.push_back({l.task.group(), l.task.task(), l.task.has_gold()});
   const std::vector<Split> splits = AssignSplits(items);
   for (size_t i = 0; i < labelled.size(); ++i) {
     DatasetManifest::Item& item = *manifest.add_items();

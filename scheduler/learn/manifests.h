@@ -1,5 +1,5 @@
-// Manifests: what a training or prelabel job works on, as content-addressed blobs (hop 11). The same
-// labels give the same bytes and so the same job.
+// Manifests: what a training or prelabel job works on, as content-addressed blobs (hop 11). The
+// same labels give the same bytes and so the same job.
 #pragma once
 
 #include <string>

@@ -24,9 +24,7 @@ constexpr absl::Duration kAskAgain = absl::Minutes(5);
 constexpr int kTrainPriority = 5;
 constexpr int kPrelabelPriority = 1;
 
-std::string TenantOf(absl::string_view key) {
-  return std::string(key.substr(0, key.find('/')));
-}
+std::string TenantOf(absl::string_view key) { return std::string(key.substr(0, key.find('/'))); }
 
 std::string VersionNameOf(const std::string& key, int number) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(key, absl::MaxSplits('/', 1));
@@ -92,7 +90,8 @@ absl::Status ModelLoop::ApplyPrelabels(const store::v1::JobFinished& finished) {
                           << finished.error() << "\"";
     return absl::OkStatus();
   }
-  const std::optional<store::v1::ModelRecord> model = parts_.registry->Model(finished.job().model());
+  const std::optional<store::v1::ModelRecord> model =
+      parts_.registry->Model(finished.job().model());
   if (!model.has_value() || model->champion() != finished.job().version()) return absl::OkStatus();
   const std::vector<std::string> waiting =
       parts_.view->WithoutPrelabel(model->project(), model->champion(), 1 << 20);
@@ -116,14 +115,16 @@ absl::Status ModelLoop::StartTraining(const store::v1::ProjectRecord& project,
   job.set_tenant(tenant);
   job.set_model(project.project());
   job.set_manifest_blob(blob);
-  if (const auto* champion = FindVersion(model, model.champion())) job.set_champion_blob(champion->blob());
+  if (const auto* champion = FindVersion(model, model.champion()))
+    job.set_champion_blob(champion->blob());
   job.set_version(VersionNameOf(project.project(), model.versions_size() + 1));
   job.set_job(absl::StrCat(job.kind(), "-", Sha256Hex(DeterministicBytes(job)).substr(0, 24)));
   model.set_trained_labels(labels);
   // The record first: a job that nobody remembers would train for nothing.
   const store::v1::JobRecord enqueued = job;
   RETURN_IF_ERROR(parts_.registry_store->PutModel(std::move(model)).status());
-  FAIRLEAD_LOG(INFO) << "training job made job=" << enqueued.job() << " items=" << manifest.items_size();
+  FAIRLEAD_LOG(INFO) << "training job made job=" << enqueued.job()
+                     << " items=" << manifest.items_size();
   return parts_.jobs->Enqueue(enqueued, kTrainPriority).status();
 }
 
@@ -148,9 +149,10 @@ absl::StatusOr<int> ModelLoop::EnsureTraining(const store::v1::ProjectRecord& pr
   const int64_t labels = parts_.index->LabelCount(project.project());
   const int64_t fresh = labels - model.trained_labels();
   if (fresh <= 0) return 0;
-  const int64_t age_ms = absl::ToUnixMillis(now) - parts_.index->OldestLabelAfter(
-                                                       project.project(), model.trained_labels());
-  const int64_t patience_ms = loop.train_after().seconds() * 1000 + loop.train_after().nanos() / 1'000'000;
+  const int64_t age_ms = absl::ToUnixMillis(now) -
+                         parts_.index->OldestLabelAfter(project.project(), model.trained_labels());
+  const int64_t patience_ms =
+      loop.train_after().seconds() * 1000 + loop.train_after().nanos() / 1'000'000;
   if (fresh < loop.train_after_labels() && age_ms < patience_ms) return 0;
   RETURN_IF_ERROR(StartTraining(project, std::move(model), labels));
   return 1;
@@ -160,8 +162,9 @@ absl::Status ModelLoop::EnqueuePrelabels(const store::v1::ModelRecord& model, ab
                                          const std::vector<std::string>& batch) {
   const auto* champion = FindVersion(model, model.champion());
   FAIRLEAD_CHECK(champion != nullptr) << "champion without a version " << model.champion();
-  ASSIGN_OR_RETURN(store::v1::PrelabelManifest manifest,
-                   BuildPrelabelManifest(model.project(), champion->version(), batch, *parts_.tasks));
+  ASSIGN_OR_RETURN(
+      store::v1::PrelabelManifest manifest,
+      BuildPrelabelManifest(model.project(), champion->version(), batch, *parts_.tasks));
   store::v1::JobRecord job;
   job.set_kind(absl::StrCat("prelabel-", ModelKindOf(model.kind())));
   job.set_tenant(TenantOf(model.project()));

@@ -1,6 +1,6 @@
-// LOOP: from labels to models to prelabels (hops 11, 13 and 14). For every project that asks for it:
-// enough new labels → dataset manifest → training job; a finished one → registered, judged by the
-// gate, promoted or refused; the champion → prelabel jobs for the tasks that wait.
+// LOOP: from labels to models to prelabels (hops 11, 13 and 14). For every project that asks for
+// it: enough new labels → dataset manifest → training job; a finished one → registered, judged by
+// the gate, promoted or refused; the champion → prelabel jobs for the tasks that wait.
 //
 // Everything is kept in the model's record (one pending job a model) and in the lane, under
 // deterministic ids: a loop that dies anywhere is taken up by the next, and a job that Redis forgot

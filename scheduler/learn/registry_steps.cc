@@ -75,7 +75,8 @@ bool Register(const store::v1::JobFinished& finished, int64_t now_ms, ModelRecor
 absl::Status Promote(absl::string_view version, absl::string_view why, ModelRecord& model) {
   ModelVersionRecord* record = MutableVersion(model, version);
   if (record == nullptr) {
-    return Error(absl::StatusCode::kNotFound, "VERSION_NOT_FOUND", absl::StrCat("no version ", version));
+    return Error(absl::StatusCode::kNotFound, "VERSION_NOT_FOUND",
+                 absl::StrCat("no version ", version));
   }
   if (model.champion() == version) {
     return Error(absl::StatusCode::kFailedPrecondition, "STATE_CHAMPION",

@@ -15,12 +15,14 @@ const store::v1::ModelVersionRecord* FindVersion(const store::v1::ModelRecord& m
                                                  absl::string_view version);
 
 // Adds the version that a finished training job made and lets the gate decide: champion, with the
-// old one as `previous`, or REFUSED. The pending job is cleared when it is this one. Returns whether
-// it was promoted.
-bool Register(const store::v1::JobFinished& finished, int64_t now_ms, store::v1::ModelRecord& model);
+// old one as `previous`, or REFUSED. The pending job is cleared when it is this one. Returns
+// whether it was promoted.
+bool Register(const store::v1::JobFinished& finished, int64_t now_ms,
+              store::v1::ModelRecord& model);
 
 // NOT_FOUND; FAILED_PRECONDITION / STATE_CHAMPION when it is the champion already.
-absl::Status Promote(absl::string_view version, absl::string_view why, store::v1::ModelRecord& model);
+absl::Status Promote(absl::string_view version, absl::string_view why,
+                     store::v1::ModelRecord& model);
 
 // FAILED_PRECONDITION / STATE_NO_PREVIOUS.
 absl::Status Rollback(store::v1::ModelRecord& model);

@@ -1,6 +1,6 @@
-// LOOP: what time does. Offers lapse and work becomes overdue, tasks start and expire, worker sessions
-// end. Every step is a conditional transition by Redis' clock: running it twice, or in two replicas,
-// changes nothing.
+// LOOP: what time does. Offers lapse and work becomes overdue, tasks start and expire, worker
+// sessions end. Every step is a conditional transition by Redis' clock: running it twice, or in two
+// replicas, changes nothing.
 #pragma once
 
 #include <string>

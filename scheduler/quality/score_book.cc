@@ -19,7 +19,8 @@ void ScoreBook::Apply(const store::v1::Event& event, int64_t) {
     ContractorScore& score = ScoreOf(record.contractor(), kind);
     // Active seconds as the page measured them; wall time between accept and submit otherwise.
     const int64_t wall_ms = record.accept_ms() - record.accepted_ms();
-    const int64_t active_ms = record.active_ms() > 0 ? std::min(record.active_ms(), wall_ms) : wall_ms;
+    const int64_t active_ms =
+        record.active_ms() > 0 ? std::min(record.active_ms(), wall_ms) : wall_ms;
     AddPace(static_cast<double>(std::max<int64_t>(active_ms, 1)) / 1000, score);
     AddOfferOutcome(true, static_cast<double>(record.accepted_ms() - record.offered_ms()) / 1000,
                     event.time_ms(), score);

@@ -1,5 +1,5 @@
-// Every contractor's scores, folded from the events: nothing here that the record log does not hold,
-// so that a served score can be recomputed (G7).
+// Every contractor's scores, folded from the events: nothing here that the record log does not
+// hold, so that a served score can be recomputed (G7).
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,8 @@
 namespace fairlead::store {
 namespace {
 
-constexpr uint64_t kKeepBehind = 10'000;  // Events kept in a stream behind the log, for other readers.
+constexpr uint64_t kKeepBehind =
+    10'000;  // Events kept in a stream behind the log, for other readers.
 constexpr absl::Duration kBlock = absl::Milliseconds(500);
 
 }  // namespace
@@ -79,8 +80,8 @@ void EventFollower::Follow(Slot* slot) {
       advanced_.NotifyAll();
     }
     if (status.ok()) continue;
-    FAIRLEAD_LOG(WARNING) << "event stream cannot be followed slot=" << slot->name
-                          << " error=\"" << status.message() << "\"";
+    FAIRLEAD_LOG(WARNING) << "event stream cannot be followed slot=" << slot->name << " error=\""
+                          << status.message() << "\"";
     if (!absl::IsUnavailable(status)) gate_->Close();
     MutexLock lock(&mu_);
     advanced_.WaitFor(&mu_, std::chrono::milliseconds(200));
@@ -95,11 +96,12 @@ absl::Status EventFollower::FollowOnce(Slot* slot) {
   }
   absl::StatusOr<std::string> incarnation = gate_->IncarnationOf(slot->name);
   if (!incarnation.ok()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(redis::Reply reply,
-                   slot->connection->BlockingCall(
-                       {"XREAD", "COUNT", "512", "BLOCK", absl::StrCat(absl::ToInt64Milliseconds(kBlock)),
-                        "STREAMS", redis::EventsKey(slot->name), absl::StrCat(cursor, "-0")},
-                       kBlock));
+  ASSIGN_OR_RETURN(
+      redis::Reply reply,
+      slot->connection->BlockingCall(
+          {"XREAD", "COUNT", "512", "BLOCK", absl::StrCat(absl::ToInt64Milliseconds(kBlock)),
+           "STREAMS", redis::EventsKey(slot->name), absl::StrCat(cursor, "-0")},
+          kBlock));
   if (reply.is_nil() || reply.elements.empty()) return absl::OkStatus();
   std::vector<v1::Event> events;
   for (const redis::Reply& entry : reply.elements[0].elements[1].elements) {

@@ -1,5 +1,6 @@
-// Follows every slot's event stream: appends what is durable to the record log, fsyncs in groups, and
-// hands the events on (hop 3: "the Redis function decides, the log remembers, then it is acknowledged").
+// Follows every slot's event stream: appends what is durable to the record log, fsyncs in groups,
+// and hands the events on (hop 3: "the Redis function decides, the log remembers, then it is
+// acknowledged").
 //
 // One thread and one connection a slot. Events decided by a replica that died between its call and
 // its log are in the stream all the same and are appended here like any other: nothing to heal.
@@ -33,16 +34,17 @@ class EventFollower {
 
   // Begins to follow `slot` after event `cursor`. Once a slot, before Run.
   void Add(absl::string_view slot, uint64_t cursor);
-  // Waits until no thread is between reading and logging. Call it with the gate closed: then nothing
-  // is appended to the log until the gate opens again.
+  // Waits until no thread is between reading and logging. Call it with the gate closed: then
+  // nothing is appended to the log until the gate opens again.
   void Quiesce();
   // Moves a slot's cursor; only while quiescent.
   void Reset(absl::string_view slot, uint64_t cursor);
   void Run();   // Starts the threads.
   void Stop();  // Joins them; idempotent.
 
-  // Returns once event `seq` of `slot` is on disk and every sink has it; seq 0 at once. DEADLINE_EXCEEDED when it takes
-  // longer than `timeout`: the transition took place, but may be lost with the machine.
+  // Returns once event `seq` of `slot` is on disk and every sink has it; seq 0 at once.
+  // DEADLINE_EXCEEDED when it takes longer than `timeout`: the transition took place, but may be
+  // lost with the machine.
   absl::Status AwaitDurable(absl::string_view slot, uint64_t seq, absl::Duration timeout);
 
   // Sum over the slots of what is durable.
@@ -52,10 +54,10 @@ class EventFollower {
   struct Slot {
     std::string name;
     std::unique_ptr<redis::Connection> connection;
-    uint64_t cursor = 0;      // Guarded by mu_.
-    uint64_t epoch = 0;       // Guarded by mu_; grows with Reset, so that nobody waits for lost events.
-    bool busy = false;        // Guarded by mu_: between reading and logging.
-    uint64_t last_trim = 0;   // The slot's thread only.
+    uint64_t cursor = 0;  // Guarded by mu_.
+    uint64_t epoch = 0;   // Guarded by mu_; grows with Reset, so that nobody waits for lost events.
+    bool busy = false;    // Guarded by mu_: between reading and logging.
+    uint64_t last_trim = 0;  // The slot's thread only.
     std::thread thread;
   };
 

@@ -51,8 +51,9 @@ absl::StatusOr<uint64_t> HomeStore::FoldCursor(absl::string_view home,
 
 absl::StatusOr<PayDelta> HomeStore::Balance(absl::string_view contractor) const {
   const std::string home = topology_.HomeOf(contractor);
-  ASSIGN_OR_RETURN(redis::Reply reply, caller_->pool().Call({"HMGET", redis::ContractorKey(home, contractor),
-                                                             "bal", "n"}));
+  ASSIGN_OR_RETURN(
+      redis::Reply reply,
+      caller_->pool().Call({"HMGET", redis::ContractorKey(home, contractor), "bal", "n"}));
   if (reply.elements.size() != 2) return absl::InternalError("unexpected reply to HMGET");
   return PayDelta{reply.elements[0].AsInt(), reply.elements[1].AsInt()};
 }

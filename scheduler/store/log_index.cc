@@ -96,7 +96,8 @@ bool LogIndex::AwaitEnd(absl::string_view project, int64_t after, absl::Duration
   MutexLock lock(&mu_);
   while (true) {
     auto found = projects_.find(project);
-    if (found != projects_.end() && !found->second.ends.empty() && found->second.ends.back() > after) {
+    if (found != projects_.end() && !found->second.ends.empty() &&
+        found->second.ends.back() > after) {
       return true;
     }
     const absl::Duration left = deadline - absl::Now();
@@ -105,7 +106,8 @@ bool LogIndex::AwaitEnd(absl::string_view project, int64_t after, absl::Duration
   }
 }
 
-absl::StatusOr<std::vector<v1::Event>> LogIndex::History(absl::string_view task, size_t limit) const {
+absl::StatusOr<std::vector<v1::Event>> LogIndex::History(absl::string_view task,
+                                                         size_t limit) const {
   std::vector<int64_t> positions;
   {
     MutexLock lock(&mu_);
@@ -152,9 +154,8 @@ absl::StatusOr<fairlead::v1::Decision> LogIndex::DecisionOf(absl::string_view as
   return event.decision();
 }
 
-absl::StatusOr<std::vector<v1::AnnotationRecord>> LogIndex::Annotations(absl::string_view contractor,
-                                                                        size_t skip,
-                                                                        size_t limit) const {
+absl::StatusOr<std::vector<v1::AnnotationRecord>> LogIndex::Annotations(
+    absl::string_view contractor, size_t skip, size_t limit) const {
   std::vector<int64_t> positions;
   {
     MutexLock lock(&mu_);

@@ -1,5 +1,6 @@
-// Where the record log holds what: results in order, decisions, histories, pay, judged items. The log
-// is the history; this is its table of contents in memory (about 100 bytes a task), built at start.
+// Where the record log holds what: results in order, decisions, histories, pay, judged items. The
+// log is the history; this is its table of contents in memory (about 100 bytes a task), built at
+// start.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +38,8 @@ class LogIndex final : public EventSink {
   // The end events (completed, ended) of a project, in the order they happened, after position
   // `after` (−1: from the beginning), at most `limit`, as (position, event).
   absl::StatusOr<std::vector<std::pair<int64_t, v1::Event>>> Ends(absl::string_view project,
-                                                                  int64_t after, size_t limit) const;
+                                                                  int64_t after,
+                                                                  size_t limit) const;
   // Blocks until a project has an end event after `after`, or `timeout`.
   bool AwaitEnd(absl::string_view project, int64_t after, absl::Duration timeout) const;
 
@@ -53,12 +55,13 @@ class LogIndex final : public EventSink {
   size_t AnnotationCount(absl::string_view contractor) const;
   // Labels of a project so far, gold apart.
   int64_t LabelCount(absl::string_view project) const;
-  // When label number `count` (from 0, gold apart) of a project came, Unix ms; INT64_MAX without one.
+  // When label number `count` (from 0, gold apart) of a project came, Unix ms; INT64_MAX without
+  // one.
   int64_t OldestLabelAfter(absl::string_view project, int64_t count) const;
   // Every submission of a project with its label, in order of submission.
-  absl::Status VisitLabelled(absl::string_view project,
-                             const std::function<void(const v1::TaskRecord&, const v1::LabelRecord&)>&
-                                 visit) const;
+  absl::Status VisitLabelled(
+      absl::string_view project,
+      const std::function<void(const v1::TaskRecord&, const v1::LabelRecord&)>& visit) const;
 
  private:
   struct Project {

@@ -104,22 +104,27 @@ void ShardFold::TaskCommands(const std::string& id, const Folded& task,
   if (!ended && state != "DELAYED") state = have > 0 ? "OPEN" : "READY";
   const std::string rank =
       absl::StrCat(record.priority() * 10'000'000'000'000LL + record.create_ms());
-  redis::Arguments hash = {"HSET", redis::TaskKey(slot_, id), "p", record.project(), "st", state,
-                           "v", absl::StrCat(task.version), "want", absl::StrCat(task.want),
-                           "have", absl::StrCat(have), "open", "0", "rank", rank,
-                           "exp", absl::StrCat(record.expire_ms()),
+  redis::Arguments hash = {"HSET",    redis::TaskKey(slot_, id),
+                           "p",       record.project(),
+                           "st",      state,
+                           "v",       absl::StrCat(task.version),
+                           "want",    absl::StrCat(task.want),
+                           "have",    absl::StrCat(have),
+                           "open",    "0",
+                           "rank",    rank,
+                           "exp",     absl::StrCat(record.expire_ms()),
                            "reports", absl::StrCat(task.reporters.size()),
-                           "rec", record.SerializeAsString()};
+                           "rec",     record.SerializeAsString()};
   if (!task.prelabel.empty()) hash.insert(hash.end(), {"pre", task.prelabel});
   if (!task.label.empty()) hash.insert(hash.end(), {"lab", task.label});
   if (!task.end_reason.empty()) hash.insert(hash.end(), {"why", task.end_reason});
   out.push_back(std::move(hash));
   redis::Arguments places = {"HSET", redis::PlacesKey(slot_, id)};
   for (const v1::AnnotationRecord& a : task.annotations) {
-    const std::string packed =
-        absl::StrJoin({std::string("SUBMITTED"), a.token(), absl::StrCat(a.accept_ms()), a.assignment(),
-                       absl::StrCat(a.offered_ms()), std::string("0"), absl::StrCat(a.accepted_ms())},
-                      "|");
+    const std::string packed = absl::StrJoin(
+        {std::string("SUBMITTED"), a.token(), absl::StrCat(a.accept_ms()), a.assignment(),
+         absl::StrCat(a.offered_ms()), std::string("0"), absl::StrCat(a.accepted_ms())},
+        "|");
     places.insert(places.end(), {a.contractor(), packed, absl::StrCat("ann:", a.contractor()),
                                  a.SerializeAsString()});
     if (a.late()) places.insert(places.end(), {absl::StrCat("late:", a.contractor()), "1"});
@@ -137,7 +142,8 @@ void ShardFold::TaskCommands(const std::string& id, const Folded& task,
     out.push_back({"ZADD", redis::LiveKey(slot_), created, id});
     out.push_back({"ZADD", redis::ExpiriesKey(slot_), absl::StrCat(record.expire_ms()), id});
     // Whatever had to be decided when Redis went is decided now.
-    if (have > 0 || !task.reporters.empty()) out.push_back({"ZADD", redis::DirtyKey(slot_), created, id});
+    if (have > 0 || !task.reporters.empty())
+      out.push_back({"ZADD", redis::DirtyKey(slot_), created, id});
     if (state == "DELAYED") {
       out.push_back({"ZADD", redis::DelayedKey(slot_), absl::StrCat(record.start_ms()), id});
     } else if (static_cast<int32_t>(have) < task.want) {
@@ -161,29 +167,32 @@ std::vector<redis::Arguments> ShardFold::Commands() const {
     project["annotations"] += static_cast<int64_t>(task.annotations.size());
   }
   for (const auto& [project, record] : projects_) {
-    redis::Arguments hash = {"HSET", redis::ProjectKey(slot_, project),
-                             "rev", absl::StrCat(record.revision()),
-                             "rec", record.SerializeAsString(),
+    redis::Arguments hash = {"HSET",   redis::ProjectKey(slot_, project),
+                             "rev",    absl::StrCat(record.revision()),
+                             "rec",    record.SerializeAsString(),
                              "paused", record.paused() ? "1" : "0",
-                             "cap", absl::StrCat(record.settings().backlog_cap())};
+                             "cap",    absl::StrCat(record.settings().backlog_cap())};
     for (const auto& [name, count] : counts[project]) {
       hash.insert(hash.end(), {name, absl::StrCat(count)});
     }
     out.push_back(std::move(hash));
     out.push_back({"SADD", redis::ProjectsKey(slot_), project});
   }
-  for (const auto& [key, answer] : requests_) out.push_back({"SET", key, answer, "PX", "604800000"});
+  for (const auto& [key, answer] : requests_)
+    out.push_back({"SET", key, answer, "PX", "604800000"});
   return out;
 }
 
 // One home: its contractors, and the pay that the task shards' annotations add up to.
 class HomeFold final : public EventSink {
  public:
-  HomeFold(std::string slot, const Topology& topology) : slot_(std::move(slot)), topology_(topology) {}
+  HomeFold(std::string slot, const Topology& topology)
+      : slot_(std::move(slot)), topology_(topology) {}
 
   void Apply(const v1::Event& event, int64_t) override {
     if (event.has_contractor_put() && event.slot() == slot_) {
-      contractors_[event.contractor_put().contractor()] = event.contractor_put().SerializeAsString();
+      contractors_[event.contractor_put().contractor()] =
+          event.contractor_put().SerializeAsString();
     }
     if (!event.has_annotated() || event.seq() <= cursors_[event.slot()]) return;
     cursors_[event.slot()] = event.seq();
@@ -251,8 +260,9 @@ class RegistryFold final : public EventSink {
 absl::Status Wipe(redis::ConnectionPool& pool, const std::string& slot) {
   std::string cursor = "0";
   do {
-    ASSIGN_OR_RETURN(redis::Reply page, pool.Call({"SCAN", cursor, "MATCH",
-                                                   absl::StrCat("fl:{", slot, "}:*"), "COUNT", "1000"}));
+    ASSIGN_OR_RETURN(
+        redis::Reply page,
+        pool.Call({"SCAN", cursor, "MATCH", absl::StrCat("fl:{", slot, "}:*"), "COUNT", "1000"}));
     cursor = page.elements[0].AsText();
     // The leader stays: leadership is older than the data, and this replica holds it.
     redis::Arguments unlink = {"UNLINK"};
@@ -289,7 +299,8 @@ absl::Status Rebuild(redis::ConnectionPool& pool, RecordLog& log, const LogIndex
   RegistryFold registry;
   std::vector<EventSink*> sinks = {&registry};
   for (const std::string& slot : slots) {
-    if (slot[0] == 's' && slot != kRegistrySlot) sinks.push_back(&shards.try_emplace(slot, slot).first->second);
+    if (slot[0] == 's' && slot != kRegistrySlot)
+      sinks.push_back(&shards.try_emplace(slot, slot).first->second);
     if (slot[0] == 'h') sinks.push_back(&homes.try_emplace(slot, slot, topology).first->second);
   }
   RETURN_IF_ERROR(ReplayLog(log, sinks));

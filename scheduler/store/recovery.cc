@@ -69,22 +69,24 @@ absl::Status Recovery::RunOnce() {
 }
 
 absl::Status Recovery::CheckSchema() {
-  const std::string wanted = absl::StrCat("1/", topology_.shards, "/", topology_.homes, "/", topology_.lanes);
+  const std::string wanted =
+      absl::StrCat("1/", topology_.shards, "/", topology_.homes, "/", topology_.lanes);
   ASSIGN_OR_RETURN(redis::Reply stored, parts_.pool->Call({"HGET", redis::SchemaKey(), "layout"}));
   if (stored.is_nil()) {
     return parts_.pool->Call({"HSET", redis::SchemaKey(), "layout", wanted}).status();
   }
   if (stored.AsText() == wanted) return absl::OkStatus();
   return Error(absl::StatusCode::kFailedPrecondition, "SCHEMA_MISMATCH",
-               absl::StrCat("the cluster was created with schema/shards/homes/lanes ", stored.AsText(),
-                            ", this process is set to ", wanted,
+               absl::StrCat("the cluster was created with schema/shards/homes/lanes ",
+                            stored.AsText(), ", this process is set to ", wanted,
                             ": the counts are fixed at creation, set them as they were"));
 }
 
 absl::StatusOr<uint64_t> Recovery::CursorOf(const std::string& slot) {
-  ASSIGN_OR_RETURN(std::vector<redis::Reply> replies,
-                   parts_.pool->Pipeline({{"XRANGE", redis::EventsKey(slot), "-", "+", "COUNT", "1"},
-                                          {"GET", redis::SequenceKey(slot)}}));
+  ASSIGN_OR_RETURN(
+      std::vector<redis::Reply> replies,
+      parts_.pool->Pipeline({{"XRANGE", redis::EventsKey(slot), "-", "+", "COUNT", "1"},
+                             {"GET", redis::SequenceKey(slot)}}));
   if (replies[0].elements.empty()) return static_cast<uint64_t>(replies[1].AsInt());
   const std::vector<std::string> id = absl::StrSplit(replies[0].elements[0].elements[0].text, '-');
   uint64_t first = 0;
@@ -125,8 +127,8 @@ absl::Status Recovery::OpenSlots() {
     }
     const std::string next = NextIncarnation(old.AsText());
     ASSIGN_OR_RETURN(redis::Reply opened,
-                     redis::CallFunction(*parts_.pool, "fl_registry_open", {redis::IncarnationKey(slot)},
-                                         {"0", old.AsText(), next}));
+                     redis::CallFunction(*parts_.pool, "fl_registry_open",
+                                         {redis::IncarnationKey(slot)}, {"0", old.AsText(), next}));
     if (opened.elements.empty() || opened.elements[0].AsText() != "OK") {
       return absl::UnavailableError(absl::StrCat("slot ", slot, " was opened by somebody else"));
     }

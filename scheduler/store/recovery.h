@@ -1,7 +1,7 @@
-// Opens the gate: at start, and whenever Redis may have lost something. Compares what each slot holds
-// with the record log, rebuilds what is poorer, puts the slots under a new incarnation (so that no
-// older leader, token or lease is valid any more), and reloads the snapshot. A machine lane, which
-// nobody leads, gets a new incarnation only when Redis was restarted.
+// Opens the gate: at start, and whenever Redis may have lost something. Compares what each slot
+// holds with the record log, rebuilds what is poorer, puts the slots under a new incarnation (so
+// that no older leader, token or lease is valid any more), and reloads the snapshot. A machine
+// lane, which nobody leads, gets a new incarnation only when Redis was restarted.
 #pragma once
 
 #include <string>
@@ -32,11 +32,13 @@ struct RecoveryParts {
 class Recovery {
  public:
   // `dev_mode` allows a Redis without AOF. `replica` names this process in the leader's record.
-  Recovery(const RecoveryParts& parts, const Topology& topology, std::string replica, bool dev_mode);
+  Recovery(const RecoveryParts& parts, const Topology& topology, std::string replica,
+           bool dev_mode);
 
-  // Renews leadership; when the gate is closed, recovers and opens it. OK when it is open afterwards.
-  // FAILED_PRECONDITION names a setting of Redis that is refused (G10); UNAVAILABLE: try again.
-  // FAILED_PRECONDITION / NOT_LEADER: another replica leads; this one follows what it opened.
+  // Renews leadership; when the gate is closed, recovers and opens it. OK when it is open
+  // afterwards. FAILED_PRECONDITION names a setting of Redis that is refused (G10); UNAVAILABLE:
+  // try again. FAILED_PRECONDITION / NOT_LEADER: another replica leads; this one follows what it
+  // opened.
   absl::Status RunOnce();
 
   // Whether this process led at the last RunOnce.

@@ -77,7 +77,8 @@ absl::StatusOr<v1::ProjectRecord> RegistryView::Project(absl::string_view projec
   MutexLock lock(&mu_);
   std::optional<v1::ProjectRecord> found = Find(projects_, project);
   if (!found.has_value()) {
-    return Error(absl::StatusCode::kNotFound, "PROJECT_NOT_FOUND", absl::StrCat("no project ", project));
+    return Error(absl::StatusCode::kNotFound, "PROJECT_NOT_FOUND",
+                 absl::StrCat("no project ", project));
   }
   return *std::move(found);
 }
@@ -129,7 +130,8 @@ std::vector<v1::TokenRecord> RegistryView::Tokens() const {
 }
 
 const fairlead::v1::PayRate& CurrentRate(const v1::ProjectRecord& project) {
-  FAIRLEAD_CHECK(project.pay_rates_size() > 0) << "project without a pay rate: " << project.project();
+  FAIRLEAD_CHECK(project.pay_rates_size() > 0)
+      << "project without a pay rate: " << project.project();
   return project.pay_rates(project.pay_rates_size() - 1);
 }
 

@@ -11,7 +11,8 @@
 namespace fairlead::store {
 namespace {
 
-std::vector<std::string> WithSlotKeys(absl::string_view slot, const std::vector<std::string>& keys) {
+std::vector<std::string> WithSlotKeys(absl::string_view slot,
+                                      const std::vector<std::string>& keys) {
   std::vector<std::string> all = {redis::IncarnationKey(slot), redis::SequenceKey(slot),
                                   redis::EventsKey(slot)};
   all.insert(all.end(), keys.begin(), keys.end());
@@ -44,9 +45,10 @@ Outcome ToOutcome(redis::Reply reply) {
 absl::StatusOr<Outcome> SlotCaller::Invoke(absl::string_view slot,
                                            const Invocation& invocation) const {
   ASSIGN_OR_RETURN(std::string incarnation, gate_->IncarnationOf(slot));
-  ASSIGN_OR_RETURN(redis::Reply reply,
-                   redis::CallFunction(*pool_, invocation.function, WithSlotKeys(slot, invocation.keys),
-                                       WithFence(incarnation, invocation.arguments)));
+  ASSIGN_OR_RETURN(
+      redis::Reply reply,
+      redis::CallFunction(*pool_, invocation.function, WithSlotKeys(slot, invocation.keys),
+                          WithFence(incarnation, invocation.arguments)));
   Outcome outcome = ToOutcome(std::move(reply));
   if (outcome.code == "INCARNATION") {
     FAIRLEAD_LOG(WARNING) << "slot is under another incarnation slot=" << slot
@@ -56,7 +58,8 @@ absl::StatusOr<Outcome> SlotCaller::Invoke(absl::string_view slot,
                  "the queues are being recovered; try again");
   }
   if (outcome.code == "ERROR") {
-    return absl::InternalError(absl::StrCat(invocation.function, ": unexpected reply ", outcome.Text(0)));
+    return absl::InternalError(
+        absl::StrCat(invocation.function, ": unexpected reply ", outcome.Text(0)));
   }
   return outcome;
 }
@@ -67,7 +70,8 @@ absl::StatusOr<std::vector<Outcome>> SlotCaller::InvokeAll(
   std::vector<redis::Arguments> commands;
   commands.reserve(invocations.size());
   for (const Invocation& invocation : invocations) {
-    commands.push_back(redis::FunctionCommand(invocation.function, WithSlotKeys(slot, invocation.keys),
+    commands.push_back(redis::FunctionCommand(invocation.function,
+                                              WithSlotKeys(slot, invocation.keys),
                                               WithFence(incarnation, invocation.arguments)));
   }
   ASSIGN_OR_RETURN(std::vector<redis::Reply> replies, pool_->Pipeline(commands));

@@ -27,8 +27,8 @@ struct Outcome {
 // One call of a batch.
 struct Invocation {
   std::string function;
-  std::vector<std::string> keys;   // After the three of the slot.
-  redis::Arguments arguments;      // After now and incarnation.
+  std::vector<std::string> keys;  // After the three of the slot.
+  redis::Arguments arguments;     // After now and incarnation.
 };
 
 // Thread-safe.

@@ -44,19 +44,20 @@ absl::StatusOr<uint64_t> TaskStore::PutProject(const v1::ProjectRecord& record,
   const std::string slot = topology_.ShardOf(record.project());
   ASSIGN_OR_RETURN(
       Outcome outcome,
-      caller_->Invoke(slot, {"fl_task_project_put",
-                             {redis::ProjectsKey(slot), redis::ProjectKey(slot, record.project())},
-                             {record.project(), absl::StrCat(expected_revision),
-                              record.SerializeAsString(), record.paused() ? "1" : "0",
-                              absl::StrCat(record.settings().backlog_cap())}}));
+      caller_->Invoke(
+          slot, {"fl_task_project_put",
+                 {redis::ProjectsKey(slot), redis::ProjectKey(slot, record.project())},
+                 {record.project(), absl::StrCat(expected_revision), record.SerializeAsString(),
+                  record.paused() ? "1" : "0", absl::StrCat(record.settings().backlog_cap())}}));
   if (outcome.ok()) return outcome.seq;
   if (outcome.code == "EXISTS") {
     return Error(absl::StatusCode::kAlreadyExists, "PROJECT_EXISTS",
                  absl::StrCat("project ", record.project(), " exists"));
   }
   if (outcome.code == "REVISION") {
-    return Error(absl::StatusCode::kAborted, "REVISION_CHANGED",
-                 absl::StrCat("project ", record.project(), " was changed meanwhile; read it again"));
+    return Error(
+        absl::StatusCode::kAborted, "REVISION_CHANGED",
+        absl::StrCat("project ", record.project(), " was changed meanwhile; read it again"));
   }
   if (outcome.code == "NOT_FOUND") {
     return Error(absl::StatusCode::kNotFound, "PROJECT_NOT_FOUND",
@@ -76,10 +77,10 @@ absl::StatusOr<Submitted> TaskStore::Submit(absl::string_view project, absl::str
                   {std::string(project), std::string(request_id), std::string(body_hash)}};
   for (const v1::TaskRecord& task : tasks) {
     call.keys.push_back(redis::TaskKey(slot, task.task()));
-    call.arguments.insert(call.arguments.end(),
-                          {task.task(), task.SerializeAsString(), Rank(task),
-                           absl::StrCat(task.expire_ms()), absl::StrCat(task.want()),
-                           absl::StrCat(task.start_ms())});
+    call.arguments.insert(
+        call.arguments.end(),
+        {task.task(), task.SerializeAsString(), Rank(task), absl::StrCat(task.expire_ms()),
+         absl::StrCat(task.want()), absl::StrCat(task.start_ms())});
   }
   absl::StatusOr<Outcome> outcome = caller_->Invoke(slot, call);
   if (!outcome.ok()) {
@@ -100,11 +101,13 @@ absl::StatusOr<Submitted> TaskStore::Submit(absl::string_view project, absl::str
                  absl::StrCat("request_id ", request_id, " was used with another body"));
   }
   if (outcome->code == "FULL") {
-    return Error(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
-                 absl::StrCat("project ", project, " has reached its backlog cap of ", outcome->Text(0)));
+    return Error(
+        absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
+        absl::StrCat("project ", project, " has reached its backlog cap of ", outcome->Text(0)));
   }
   if (outcome->code == "NOT_FOUND") {
-    return Error(absl::StatusCode::kNotFound, "PROJECT_NOT_FOUND", absl::StrCat("no project ", project));
+    return Error(absl::StatusCode::kNotFound, "PROJECT_NOT_FOUND",
+                 absl::StrCat("no project ", project));
   }
   return Unexpected("submit", *outcome);
 }
@@ -114,11 +117,16 @@ Invocation TaskStore::TaskInvocation(absl::string_view function, const TaskRef& 
   const std::string s = topology_.ShardOf(ref.project);
   Invocation call;
   call.function = absl::StrCat("fl_task_", function);
-  call.keys = {redis::ProjectKey(s, ref.project), redis::TaskKey(s, ref.task),
-               redis::PlacesKey(s, ref.task),     redis::ReadyKey(s, ref.project),
-               redis::DeadlinesKey(s),            redis::DirtyKey(s),
-               redis::LiveKey(s),                 redis::ExpiriesKey(s),
-               redis::EndedKey(s),                redis::DeadKey(s),
+  call.keys = {redis::ProjectKey(s, ref.project),
+               redis::TaskKey(s, ref.task),
+               redis::PlacesKey(s, ref.task),
+               redis::ReadyKey(s, ref.project),
+               redis::DeadlinesKey(s),
+               redis::DirtyKey(s),
+               redis::LiveKey(s),
+               redis::ExpiriesKey(s),
+               redis::EndedKey(s),
+               redis::DeadKey(s),
                redis::DelayedKey(s)};
   call.arguments = {ref.task, ref.project};
   call.arguments.insert(call.arguments.end(), arguments.begin(), arguments.end());
@@ -172,8 +180,8 @@ absl::StatusOr<uint64_t> TaskStore::Release(const TaskRef& ref, absl::string_vie
   if (outcome.ok()) return outcome.seq;
   if (outcome.code == "LEASE_LOST") return LeaseLost(ref);
   if (outcome.code == "STATE") {
-    return StateRefusal("STATE_PLACE",
-                        "only an offer can be declined and only accepted work returned or reported");
+    return StateRefusal(
+        "STATE_PLACE", "only an offer can be declined and only accepted work returned or reported");
   }
   return Unexpected("release", outcome);
 }
@@ -195,7 +203,8 @@ absl::StatusOr<Annotated> TaskStore::Annotate(const TaskRef& ref, absl::string_v
     Annotated annotated;
     annotated.seq = outcome.seq;
     if (!annotated.record.ParseFromString(outcome.Text(0))) {
-      return absl::DataLossError(absl::StrCat("stored annotation of task ", ref.task, " is damaged"));
+      return absl::DataLossError(
+          absl::StrCat("stored annotation of task ", ref.task, " is damaged"));
     }
     annotated.record.set_accept_ms(outcome.Int(1));
     annotated.record.set_late(outcome.Int(2) != 0);
@@ -212,8 +221,8 @@ absl::StatusOr<Annotated> TaskStore::Annotate(const TaskRef& ref, absl::string_v
 
 absl::StatusOr<bool> TaskStore::Complete(const TaskRef& ref, int64_t version,
                                          const v1::LabelRecord& label) {
-  ASSIGN_OR_RETURN(Outcome outcome, InvokeTask("complete", ref,
-                                               {absl::StrCat(version), label.SerializeAsString()}));
+  ASSIGN_OR_RETURN(Outcome outcome,
+                   InvokeTask("complete", ref, {absl::StrCat(version), label.SerializeAsString()}));
   return outcome.ok();
 }
 
@@ -231,7 +240,8 @@ absl::StatusOr<uint64_t> TaskStore::End(const TaskRef& ref, Task::State state,
   if (outcome.code == "NOT_DUE") return 0;
   if (outcome.code == "TERMINAL") {
     if (outcome.Text(0) == Task::State_Name(state)) return 0;
-    return StateRefusal("STATE_TERMINAL", absl::StrCat("task ", ref.task, " has ended: ", outcome.Text(0)));
+    return StateRefusal("STATE_TERMINAL",
+                        absl::StrCat("task ", ref.task, " has ended: ", outcome.Text(0)));
   }
   return Unexpected("finish", outcome);
 }
@@ -258,7 +268,8 @@ absl::StatusOr<TaskState> TaskStore::Load(const TaskRef& ref) const {
                    caller_->pool().Pipeline({{"HGETALL", redis::TaskKey(slot, ref.task)},
                                              {"HGETALL", redis::PlacesKey(slot, ref.task)}}));
   TaskState state;
-  if (!ParseTask(replies[0], state) || state.record.project() != ref.project) return NoSuchTask(ref);
+  if (!ParseTask(replies[0], state) || state.record.project() != ref.project)
+    return NoSuchTask(ref);
   ParsePlaces(replies[1], state);
   return state;
 }
@@ -266,9 +277,9 @@ absl::StatusOr<TaskState> TaskStore::Load(const TaskRef& ref) const {
 absl::StatusOr<ProjectCounts> TaskStore::Counts(absl::string_view project) const {
   const std::string slot = topology_.ShardOf(project);
   ASSIGN_OR_RETURN(redis::Reply reply,
-                   caller_->pool().Call({"HMGET", redis::ProjectKey(slot, project), "submitted", "ready",
-                                         "delayed", "open", "completed", "cancelled", "expired", "dead",
-                                         "annotations"}));
+                   caller_->pool().Call({"HMGET", redis::ProjectKey(slot, project), "submitted",
+                                         "ready", "delayed", "open", "completed", "cancelled",
+                                         "expired", "dead", "annotations"}));
   if (reply.elements.size() != 9) return absl::InternalError("unexpected reply to HMGET");
   auto at = [&](int i) { return reply.elements[i].AsInt(); };
   return ProjectCounts{at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8)};
@@ -330,13 +341,15 @@ void ParsePlaces(const redis::Reply& hash, TaskState& state) {
   }
   // A submitted place's deadline is the time its answer was accepted.
   absl::flat_hash_map<std::string, int64_t> accepted;
-  for (const v1::Placement& place : state.places) accepted[place.contractor()] = place.deadline_ms();
+  for (const v1::Placement& place : state.places)
+    accepted[place.contractor()] = place.deadline_ms();
   for (v1::AnnotationRecord& record : state.annotations) {
     record.set_accept_ms(accepted[record.contractor()]);
   }
   std::sort(state.annotations.begin(), state.annotations.end(),
             [](const v1::AnnotationRecord& a, const v1::AnnotationRecord& b) {
-              return std::pair(a.accept_ms(), a.contractor()) < std::pair(b.accept_ms(), b.contractor());
+              return std::pair(a.accept_ms(), a.contractor()) <
+                     std::pair(b.accept_ms(), b.contractor());
             });
 }
 

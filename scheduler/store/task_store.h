@@ -82,7 +82,8 @@ class TaskStore {
                                    absl::string_view body_hash,
                                    const std::vector<v1::TaskRecord>& tasks);
   // Commits offers of one shard; returns which were still valid, in order.
-  absl::StatusOr<std::vector<bool>> Offer(absl::string_view slot, const std::vector<OfferTerms>& terms);
+  absl::StatusOr<std::vector<bool>> Offer(absl::string_view slot,
+                                          const std::vector<OfferTerms>& terms);
   // ABORTED / LEASE_LOST; FAILED_PRECONDITION / STATE_SUBMITTED.
   absl::StatusOr<Accepted> Accept(const TaskRef& ref, absl::string_view contractor,
                                   absl::string_view token);
@@ -93,7 +94,8 @@ class TaskStore {
   // Lapses or overdues a place whose deadline has passed; OK when there is nothing to do any more.
   absl::Status ReleaseDue(absl::string_view project, absl::string_view task,
                           absl::string_view contractor);
-  // ABORTED / LEASE_LOST (the work is kept for pay review); FAILED_PRECONDITION / STATE_NOT_ACCEPTED.
+  // ABORTED / LEASE_LOST (the work is kept for pay review); FAILED_PRECONDITION /
+  // STATE_NOT_ACCEPTED.
   absl::StatusOr<Annotated> Annotate(const TaskRef& ref, absl::string_view contractor,
                                      absl::string_view token, const v1::AnnotationRecord& record);
   // Compare-and-set of `version`: false when the task has moved on.

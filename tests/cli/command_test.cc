@@ -123,9 +123,9 @@ TEST(ClientTest, AServersRefusalKeepsCodeReasonAndField) {
   google::rpc::BadRequest bad;
   bad.add_field_violations()->set_field("tasks[17].payload");
   details.add_details()->PackFrom(bad);
-  const absl::Status field =
-      rpc::FromGrpcStatus(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "tasks[17].payload: wrong kind",
-                            details.SerializeAsString()));
+  const absl::Status field = rpc::FromGrpcStatus(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                                                              "tasks[17].payload: wrong kind",
+                                                              details.SerializeAsString()));
   EXPECT_EQ(FieldOf(field), "tasks[17].payload");
   EXPECT_EQ(field.message(), "tasks[17].payload: wrong kind");
 }

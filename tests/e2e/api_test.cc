@@ -20,7 +20,8 @@ namespace {
 using ::testing::HasSubstr;
 
 // One unary call to any method with an empty request, whatever its types.
-grpc::Status CallEmpty(const std::string& address, const std::string& method, const std::string& token) {
+grpc::Status CallEmpty(const std::string& address, const std::string& method,
+                       const std::string& token) {
   grpc::GenericStub stub(cli::OpenChannel(address, true));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
@@ -62,7 +63,8 @@ class ApiTest : public ClusterTest {
   int64_t Submitted(const std::string& project) {
     v1::GetProjectRequest request;
     request.set_name(project);
-    auto response = client().Call(client().projects(), &v1::ProjectService::Stub::GetProject, request);
+    auto response =
+        client().Call(client().projects(), &v1::ProjectService::Stub::GetProject, request);
     EXPECT_OK(response) << response.status();
     return response.ok() ? response->counts().submitted() : -1;
   }
@@ -89,7 +91,8 @@ TEST_F(ApiTest, EveryMethodIsInTheTableAndRefusesCallersWithoutAToken) {
       const std::string method = absl::StrCat("/", name, "/", service->method(i)->name());
       ASSERT_NE(table.Find(method), nullptr) << method;
       const grpc::Status none = CallEmpty(cluster().address(), method, "");
-      EXPECT_EQ(none.error_code(), grpc::StatusCode::UNAUTHENTICATED) << method << " " << none.error_message();
+      EXPECT_EQ(none.error_code(), grpc::StatusCode::UNAUTHENTICATED)
+          << method << " " << none.error_message();
       const grpc::Status wrong = CallEmpty(cluster().address(), method, "fl_of_somebody_else");
       EXPECT_EQ(wrong.error_code(), grpc::StatusCode::UNAUTHENTICATED) << method;
       EXPECT_EQ(ReasonOf(rpc::FromGrpcStatus(wrong)), "TOKEN_UNKNOWN") << method;
@@ -106,7 +109,8 @@ TEST_F(ApiTest, ARoleThatMayNotCallIsRefused) {
     for (int role : rule.roles()) allowed = allowed || role == v1::ROLE_CONTRACTOR;
     if (allowed) continue;
     const grpc::Status status = CallEmpty(cluster().address(), method, contractor);
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED) << method << " " << status.error_message();
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED)
+        << method << " " << status.error_message();
   }
 }
 
@@ -154,7 +158,8 @@ TEST_F(ApiTest, ARepeatedSubmitReturnsTheSameNames) {
   EXPECT_EQ(std::vector<std::string>(first->names().begin(), first->names().end()),
             std::vector<std::string>(second->names().begin(), second->names().end()));
   EXPECT_EQ(Submitted(project_), 3);
-  ExpectRefused(Request(4, "twice"), absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED", "twice");
+  ExpectRefused(Request(4, "twice"), absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED",
+                "twice");
   EXPECT_EQ(Submitted(project_), 3);
 }
 
@@ -189,7 +194,8 @@ TEST_F(ApiTest, ImagesThatAreNoImagesAreRefused) {
   create.set_project_id("images");
   create.mutable_settings()->mutable_answer_schema()->set_kind(v1::TASK_KIND_IMAGE_TEXT);
   create.mutable_pay_rate()->set_currency("EUR");
-  auto project = client().Call(client().projects(), &v1::ProjectService::Stub::CreateProject, create);
+  auto project =
+      client().Call(client().projects(), &v1::ProjectService::Stub::CreateProject, create);
   ASSERT_OK(project) << project.status();
   GrayImage image{40, 20, std::vector<uint8_t>(800, 200)};
   const std::string png = *EncodePng(image);
@@ -208,7 +214,8 @@ TEST_F(ApiTest, ImagesThatAreNoImagesAreRefused) {
   nothing.set_project(project->name());
   nothing.set_request_id("none");
   nothing.add_tasks()->mutable_payload()->mutable_image_text();
-  ExpectRefused(nothing, absl::StatusCode::kInvalidArgument, "FIELD_INVALID", "tasks[0].payload.image_text");
+  ExpectRefused(nothing, absl::StatusCode::kInvalidArgument, "FIELD_INVALID",
+                "tasks[0].payload.image_text");
   EXPECT_EQ(Submitted(project->name()), 0);
 }
 

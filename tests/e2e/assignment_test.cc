@@ -26,7 +26,8 @@ bool Eventually(absl::Duration within, const std::function<bool()>& holds) {
 class Person {
  public:
   Person(const std::string& address, const std::string& token)
-      : channel_(cli::OpenChannel(address)), stub_(v1::ContractorService::NewStub(channel_)),
+      : channel_(cli::OpenChannel(address)),
+        stub_(v1::ContractorService::NewStub(channel_)),
         caller_(address, token, "dev") {}
 
   void Online(int credit) {
@@ -85,7 +86,9 @@ class AssignmentTest : public ClusterTest {
     StartCluster(0);
     project_ = CreateClassProject("work");
   }
-  Person NewPerson(const std::string& name) { return Person(cluster().address(), ContractorToken(name)); }
+  Person NewPerson(const std::string& name) {
+    return Person(cluster().address(), ContractorToken(name));
+  }
   v1::Task Get(const std::string& name) {
     v1::GetTaskRequest request;
     request.set_name(name);
@@ -223,7 +226,8 @@ TEST_F(AssignmentTest, ACancelledTaskTakesNoAnswerAndStaysCancelled) {
   ASSERT_OK(why) << why.status();
   ASSERT_EQ(why->decisions_size(), 1);
   EXPECT_EQ(why->decisions(0).contractor(), "ana");
-  EXPECT_THAT(absl::StrCat(why->history(why->history_size() - 1)), ::testing::HasSubstr("pay review"));
+  EXPECT_THAT(absl::StrCat(why->history(why->history_size() - 1)),
+              ::testing::HasSubstr("pay review"));
 }
 
 }  // namespace

@@ -66,7 +66,8 @@ std::string ClusterTest::CreateClassProject(const std::string& id) {
   settings.mutable_work_window()->set_seconds(5);
   request.mutable_pay_rate()->set_micros_per_annotation(20'000);
   request.mutable_pay_rate()->set_currency("EUR");
-  auto project = client_->Call(client_->projects(), &v1::ProjectService::Stub::CreateProject, request);
+  auto project =
+      client_->Call(client_->projects(), &v1::ProjectService::Stub::CreateProject, request);
   EXPECT_TRUE(project.ok()) << project.status();
   return project.ok() ? project->name() : "";
 }
@@ -88,7 +89,8 @@ std::string ClusterTest::ContractorToken(const std::string& contractor) {
   v1::CreateTokenRequest request;
   request.set_role(v1::ROLE_CONTRACTOR);
   request.set_contractor("contractors/" + contractor);
-  auto response = operator_->Call(operator_->admin(), &v1::AdminService::Stub::CreateToken, request);
+  auto response =
+      operator_->Call(operator_->admin(), &v1::AdminService::Stub::CreateToken, request);
   EXPECT_TRUE(response.ok()) << response.status();
   return response.ok() ? response->secret() : "";
 }

@@ -15,7 +15,8 @@
 
 namespace fairlead::e2e {
 
-// CLASS questions "Which letter: A?" whose right answer is known: no image, no model, only the queue.
+// CLASS questions "Which letter: A?" whose right answer is known: no image, no model, only the
+// queue.
 class ClassItems {
  public:
   static v1::Task Task(int index);
@@ -31,7 +32,8 @@ class ClusterTest : public ::testing::Test {
   void StartCluster(int workers);
   // A CLASS project with classes a–d and short windows; returns its full name.
   std::string CreateClassProject(const std::string& id);
-  // Submits tasks [begin, end) under one request id, retrying while the store is away; returns names.
+  // Submits tasks [begin, end) under one request id, retrying while the store is away; returns
+  // names.
   std::vector<std::string> Submit(const std::string& project, int begin, int end,
                                   const std::string& request_id);
 

@@ -1,5 +1,5 @@
-// Processes killed with real signals under load: what the client was told stays true, as seen from the
-// client's own log (G1, G2, G4).
+// Processes killed with real signals under load: what the client was told stays true, as seen from
+// the client's own log (G1, G2, G4).
 #include <gmock/gmock.h>
 
 #include <functional>
@@ -19,12 +19,13 @@ constexpr int kBatch = 20;
 
 class KillTest : public ClusterTest {
  protected:
-  // Submits while contractors answer, calls `disturb` at the given task counts, and checks that every
-  // acknowledged task ends exactly once and that nobody is paid twice or not at all.
+  // Submits while contractors answer, calls `disturb` at the given task counts, and checks that
+  // every acknowledged task ends exactly once and that nobody is paid twice or not at all.
   void RunLoad(const std::map<int, std::function<void()>>& disturb) {
     const std::string project = CreateClassProject("load");
     cli::Truth truth;
-    for (int i = 0; i < kTasks; ++i) truth.Add(ClassItems::Task(i).payload(), ClassItems::Answer(i));
+    for (int i = 0; i < kTasks; ++i)
+      truth.Add(ClassItems::Task(i).payload(), ClassItems::Answer(i));
     cli::SimulatorOptions options;
     options.address = cluster().address();
     options.operator_token = cluster().credentials().operator_token;
@@ -51,7 +52,8 @@ class KillTest : public ClusterTest {
   }
 
  private:
-  static void CheckOutcomes(const cli::ResultsLog& results, const std::set<std::string>& acknowledged) {
+  static void CheckOutcomes(const cli::ResultsLog& results,
+                            const std::set<std::string>& acknowledged) {
     EXPECT_EQ(results.completed(), kTasks);
     EXPECT_EQ(results.repeated(), 0);
     std::set<std::string> ended;
@@ -97,7 +99,8 @@ class KillTest : public ClusterTest {
       EXPECT_OK(page) << page.status();
       if (!page.ok()) break;
       for (const v1::PayEntry& entry : page->entries()) {
-        EXPECT_TRUE(names.insert(entry.assignment()).second) << "paid twice: " << entry.assignment();
+        EXPECT_TRUE(names.insert(entry.assignment()).second)
+            << "paid twice: " << entry.assignment();
       }
       request.set_page_token(page->next_page_token());
     } while (!request.page_token().empty());

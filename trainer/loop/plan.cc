@@ -9,10 +9,10 @@
 namespace fairlead::trainer {
 namespace {
 
-// Images shown in all. On 738 drawn images of 32×128 with five digits, one thread: the tiny net with a
-// flat head reads 96 % of a test set after 6,600 shown (18 CPU-s) and 97 % after 10,300; the eighth
-// net with a flat head 90 % after 4,400 (19 CPU-s), with a column head 57 % after 5,900; the tiny net
-// with CTC still nothing after 11,800.
+// Images shown in all. On 738 drawn images of 32×128 with five digits, one thread: the tiny net
+// with a flat head reads 96 % of a test set after 6,600 shown (18 CPU-s) and 97 % after 10,300; the
+// eighth net with a flat head 90 % after 4,400 (19 CPU-s), with a column head 57 % after 5,900; the
+// tiny net with CTC still nothing after 11,800.
 constexpr double kColdImagesShown = 6600;
 constexpr double kWarmImagesShown = 5000;
 
