@@ -1,5 +1,7 @@
 #include "common/rpc/grpc_status.h"
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/base/status.h"
 #include "google/rpc/error_details.pb.h"
 
@@ -24,7 +26,6 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   info.set_reason(reason.empty() ? DefaultReason(status.code()) : reason);
   info.set_domain("fairlead");
   if (const std::string field = FieldOf(status); !field.empty()) {
-    (*info.mutable_metadata())["field"] = field;
     google::rpc::BadRequest bad;
     google::rpc::BadRequest::FieldViolation& violation = *bad.add_field_violations();
     violation.set_field(field);
@@ -46,19 +47,22 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
   const auto code = static_cast<absl::StatusCode>(status.error_code());
   google::rpc::Status details;
   google::rpc::ErrorInfo info;
+  std::string field;
   if (details.ParseFromString(status.error_details())) {
     for (const google::protobuf::Any& any : details.details()) {
+      google::rpc::BadRequest bad;
       if (any.Is<google::rpc::ErrorInfo>()) any.UnpackTo(&info);
+      if (any.UnpackTo(&bad) && bad.field_violations_size() > 0) {
+        field = bad.field_violations(0).field();
+      }
     }
   }
-  auto field = info.metadata().find("field");
-  if (field != info.metadata().end()) {
+  if (!field.empty()) {
     // FieldError writes "<field>: " before the message, which already has it.
     const std::string whole = status.error_message();
     absl::string_view message = whole;
-    const std::string prefix = field->second + ": ";
-    if (message.substr(0, prefix.size()) == prefix) message.remove_prefix(prefix.size());
-    return FieldError(field->second, message);
+    absl::ConsumePrefix(&message, absl::StrCat(field, ": "));
+    return FieldError(field, message);
   }
   if (info.reason().empty()) return absl::Status(code, status.error_message());
   return Error(code, info.reason(), status.error_message());

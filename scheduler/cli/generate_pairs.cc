@@ -32,7 +32,7 @@ constexpr Phrase kOpeners[] = {
     {"Here is a short answer to what you ask.", 0.2},
     {"There are a few ways to look at this.", 0.0},
     {"You really should have looked this up by yourself.", -1.2},
-    {"Honestly, anybody with some sense knows that already.", -1.5},
+    {"Anybody with some sense knows that already.", -1.5},
     {"I do not see why you bother me again.", -1.4},
 };
 
@@ -43,8 +43,8 @@ constexpr Phrase kAdvice[] = {
     {"If it fails, note the message and stop there.", 0.9},
     {"Many people run into this sooner or later.", 0.0},
     {"It can take a while in some cases.", 0.0},
-    {"Perhaps it depends, nobody can really say anything here.", -0.9},
-    {"Just poke around at random until something seems fine.", -1.2},
+    {"Perhaps it depends, nobody can really say.", -0.9},
+    {"Poke around at random until something seems fine.", -1.2},
     {"Ignore every warning, they never mean anything at all.", -1.4},
     {"I cannot comment any further on that whole matter.", -0.9},
 };
@@ -54,7 +54,7 @@ constexpr Phrase kClosers[] = {
     {"Would you like a checklist for the next time?", 0.9},
     {"Good luck, you are nearly there with this one.", 0.8},
     {"That is about all there is to it.", 0.0},
-    {"Whatever happens next is entirely your own stupid fault.", -1.5},
+    {"Whatever happens next is your own stupid fault.", -1.5},
     {"Stop wasting my time with such questions from now.", -1.4},
     {"Maybe someone else knows, maybe they do not either.", -0.6},
 };

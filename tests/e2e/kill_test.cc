@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "scheduler/cli/results_log.h"
 #include "tests/e2e/cluster_fixture.h"
+#include "tests/support/eventually.h"
 #include "tests/support/status_matchers.h"
 
 namespace fairlead::e2e {
@@ -77,7 +78,8 @@ class KillTest : public ClusterTest {
       for (const std::string& assignment : receipts[contractor]) {
         EXPECT_EQ(entries.count(assignment), 1) << "receipt without a pay entry: " << assignment;
       }
-      EXPECT_EQ(Balance(contractor), static_cast<int64_t>(entries.size()) * 20'000) << contractor;
+      EXPECT_TRUE(BalanceBecomes(contractor, static_cast<int64_t>(entries.size()) * 20'000))
+          << contractor;
     }
     v1::GetProjectRequest request;
     request.set_name(project);
@@ -108,18 +110,13 @@ class KillTest : public ClusterTest {
   }
 
   // The balance is a projection: it may be a moment behind the entries.
-  int64_t Balance(const std::string& contractor) {
+  bool BalanceBecomes(const std::string& contractor, int64_t micros) {
     v1::GetScorecardsRequest request;
     request.set_contractor(contractor);
-    int64_t balance = -1;
-    for (int i = 0; i < 50; ++i) {
+    return testing::Eventually(absl::Seconds(15), [&] {
       auto card = op().Call(op().accounts(), &v1::AccountService::Stub::GetScorecards, request);
-      EXPECT_OK(card) << card.status();
-      if (!card.ok() || card->balance_micros() == balance) break;
-      balance = card->balance_micros();
-      absl::SleepFor(absl::Milliseconds(300));
-    }
-    return balance;
+      return card.ok() && card->balance_micros() == micros;
+    });
   }
 };
 

@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "common/base/clock.h"
 #include "common/queue/memory_job_queue.h"
+#include "tests/support/eventually.h"
 
 namespace fairlead::worker {
 namespace {
@@ -17,14 +18,8 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-// Polls a condition that another thread brings about; false after ten seconds.
 bool Eventually(const std::function<bool()>& condition) {
-  const absl::Time deadline = absl::Now() + absl::Seconds(10);
-  while (absl::Now() < deadline) {
-    if (condition()) return true;
-    absl::SleepFor(absl::Milliseconds(1));
-  }
-  return false;
+  return testing::Eventually(absl::Seconds(10), condition);
 }
 
 // Passes calls on; on demand the reply of a tick is lost after it had its effect.

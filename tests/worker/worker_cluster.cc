@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/redis/keys.h"
+#include "tests/support/eventually.h"
 
 namespace fairlead::testing {
 namespace {
@@ -54,12 +55,7 @@ std::string TextOf(int i) {
 }  // namespace
 
 bool Eventually(const std::function<bool()>& condition) {
-  const absl::Time deadline = absl::Now() + absl::Minutes(2);
-  while (absl::Now() < deadline) {
-    if (condition()) return true;
-    absl::SleepFor(absl::Milliseconds(5));
-  }
-  return false;
+  return testing::Eventually(absl::Minutes(2), condition);
 }
 
 GrayImage DrawDigits(const std::string& text, uint64_t seed) {

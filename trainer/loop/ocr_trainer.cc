@@ -63,6 +63,7 @@ std::vector<TrainProgress> CurveOf(const std::string& text, int epochs) {
 absl::Status FitConfigToTexts(absl::Span<const OcrExample> examples, OcrConfig& config,
                               PlanFacts& facts) {
   std::vector<absl::string_view> texts;
+  facts.shortest_text = 1 << 20;
   for (size_t i = 0; i < examples.size(); ++i) {
     if (examples[i].split != Split::kTrain) continue;
     const auto points = SplitCodePoints(examples[i].text);
@@ -70,6 +71,7 @@ absl::Status FitConfigToTexts(absl::Span<const OcrExample> examples, OcrConfig& 
       return Annotate(points.status(), absl::StrCat("examples[", i, "] (", examples[i].id, ")"));
     }
     const int length = static_cast<int>(points->size());
+    facts.shortest_text = std::min(facts.shortest_text, length);
     facts.longest_text = std::max(facts.longest_text, length);
     texts.push_back(examples[i].text);
   }

@@ -9,12 +9,14 @@
 namespace fairlead::trainer {
 namespace {
 
-// Images shown in all. On 738 drawn images of 32×128 with five digits, one thread: the tiny net
-// with a flat head reads 96 % of a test set after 6,600 shown (18 CPU-s) and 97 % after 10,300; the
-// eighth net with a flat head 90 % after 4,400 (19 CPU-s), with a column head 57 % after 5,900; the
-// tiny net with CTC still nothing after 11,800.
-constexpr double kColdImagesShown = 6600;
-constexpr double kWarmImagesShown = 5000;
+// Images shown in all; the tiny net, one thread, drawn images of 32×128. Five digits each, 738
+// images: a flat head reads 96 % of a test set after 6,600 shown (18 CPU-s), CTC nothing after
+// 11,800. Four to six digits, 600 images: CTC reads 97 % after 12,000 shown (33 CPU-s), a flat head
+// nothing.
+constexpr double kFlatShown = 6600;
+constexpr double kFlatShownWarm = 5000;
+constexpr double kCtcShown = 12000;
+constexpr double kCtcShownWarm = 9000;
 
 absl::Status CheckRange(absl::string_view field, double value, double high) {
   if (value >= 0 && value <= high) return absl::OkStatus();
@@ -34,14 +36,17 @@ absl::StatusOr<TrainPlan> MakePlan(const OcrTrainOptions& options, const PlanFac
   plan.variant = options.variant;
   if (plan.variant == "auto") plan.variant = facts.cuda ? "full" : "tiny";
   plan.head = options.head;
-  if (plan.head == "auto") plan.head = "flat";
+  if (plan.head == "auto") {
+    plan.head = facts.shortest_text == facts.longest_text ? "flat" : "ctc";
+  }
   const int64_t count = facts.train_examples;
   plan.batch = options.batch > 0 ? options.batch : plan.variant == "tiny" ? 16 : 32;
   plan.batch = static_cast<int>(std::min<int64_t>(plan.batch, count));
   plan.steps_per_epoch = std::max<int64_t>(1, count / std::max(1, plan.batch));
   plan.epochs = options.epochs;
   if (plan.epochs == 0) {
-    const double shown = facts.warm ? kWarmImagesShown : kColdImagesShown;
+    const double shown = plan.head == "ctc" ? (facts.warm ? kCtcShownWarm : kCtcShown)
+                                            : (facts.warm ? kFlatShownWarm : kFlatShown);
     plan.epochs =
         static_cast<int>(std::clamp(std::round(shown / static_cast<double>(count)), 3.0, 200.0));
   }

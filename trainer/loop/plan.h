@@ -12,6 +12,7 @@ namespace fairlead::trainer {
 // What the choice depends on.
 struct PlanFacts {
   int64_t train_examples = 0;
+  int shortest_text = 0;  // Characters.
   int longest_text = 0;
   bool cuda = false;
   bool warm = false;
