@@ -76,7 +76,7 @@ absl::StatusOr<DemoPass> DemoRun::Run() {
 absl::Status DemoRun::StartCluster() {
   ClusterOptions cluster;
   cluster.data_dir = Directory();
-  cluster.workers = models_ ? 1 : 0;
+  cluster.workers = models_ ? 2 : 0;  // One trains, one prelabels.
   cluster.binary_dir = options_.binary_dir;
   ASSIGN_OR_RETURN(cluster_, LocalCluster::Create(cluster));
   RETURN_IF_ERROR(cluster_->Start());
