@@ -338,7 +338,7 @@ absl::Status LocalCluster::Bootstrap(absl::Time deadline) {
 
 absl::Status LocalCluster::WaitRedis(absl::Time deadline) const {
   while (true) {
-    const absl::Status ping = PingRedis(redis_socket());
+    absl::Status ping = PingRedis(redis_socket());
     if (ping.ok()) return ping;
     RETURN_IF_ERROR(supervisor_.CheckAlive(kRedis));
     if (absl::Now() > deadline) return ping;
@@ -351,7 +351,7 @@ absl::Status LocalCluster::WaitReady(absl::Duration timeout) const {
   RETURN_IF_ERROR(WaitRedis(deadline));
   const auto channel = OpenChannel(address_, /*own_connection=*/true);
   while (true) {
-    const absl::Status health = CheckHealth(channel, absl::Seconds(1));
+    absl::Status health = CheckHealth(channel, absl::Seconds(1));
     if (health.ok()) return health;
     RETURN_IF_ERROR(supervisor_.CheckAlive(kScheduler));
     if (absl::Now() > deadline) return Annotate(health, "scheduler is not ready");
