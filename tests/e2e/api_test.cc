@@ -163,6 +163,21 @@ TEST_F(ApiTest, ARepeatedSubmitReturnsTheSameNames) {
   EXPECT_EQ(Submitted(project_), 3);
 }
 
+TEST_F(ApiTest, WithoutRedisCallsAreUnavailableWithinTheirDeadlineAndRecoverAlone) {
+  ASSERT_OK(cluster().Kill(cli::kRedis, /*stay_down=*/true));
+  grpc::ClientContext context;
+  client().Prepare(&context, absl::Seconds(5));
+  v1::SubmitTasksResponse unanswered;
+  const grpc::Status away =
+      client().tasks()->SubmitTasks(&context, Request(2, "away"), &unanswered);
+  EXPECT_EQ(away.error_code(), grpc::StatusCode::UNAVAILABLE) << away.error_message();
+  ASSERT_OK(cluster().StartOne(cli::kRedis));
+  auto back = client().Call(client().tasks(), &v1::TaskService::Stub::SubmitTasks,
+                            Request(2, "away"), absl::Seconds(30));
+  ASSERT_OK(back) << back.status();
+  EXPECT_EQ(Submitted(project_), 2);
+}
+
 TEST_F(ApiTest, BadSubmitsAreRefusedNamingTheFieldAndStoreNothing) {
   const auto invalid = absl::StatusCode::kInvalidArgument;
   ExpectRefused(Request(0, "empty"), invalid, "FIELD_INVALID", "tasks");
