@@ -102,5 +102,13 @@ TEST(PlanTest, RefusesBadOptionsByField) {
   EXPECT_EQ(plan->steps_per_epoch, 1);
 }
 
+TEST(PlanTest, AFewMistypedLabelsDoNotChangeTheHead) {
+  PlanFacts facts{.train_examples = 500, .longest_text = 6};
+  facts.commonest_length_share = 0.98;
+  EXPECT_EQ(MakePlan({}, facts)->head, "flat");
+  facts.commonest_length_share = 0.5;
+  EXPECT_EQ(MakePlan({}, facts)->head, "ctc");
+}
+
 }  // namespace
 }  // namespace fairlead::trainer

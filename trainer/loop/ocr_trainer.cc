@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "absl/base/casts.h"
@@ -63,7 +64,7 @@ std::vector<TrainProgress> CurveOf(const std::string& text, int epochs) {
 absl::Status FitConfigToTexts(absl::Span<const OcrExample> examples, OcrConfig& config,
                               PlanFacts& facts) {
   std::vector<absl::string_view> texts;
-  facts.shortest_text = 1 << 20;
+  std::map<int, int64_t> of_length;
   for (size_t i = 0; i < examples.size(); ++i) {
     if (examples[i].split != Split::kTrain) continue;
     const auto points = SplitCodePoints(examples[i].text);
@@ -71,13 +72,15 @@ absl::Status FitConfigToTexts(absl::Span<const OcrExample> examples, OcrConfig& 
       return Annotate(points.status(), absl::StrCat("examples[", i, "] (", examples[i].id, ")"));
     }
     const int length = static_cast<int>(points->size());
-    facts.shortest_text = std::min(facts.shortest_text, length);
     facts.longest_text = std::max(facts.longest_text, length);
+    facts.commonest_length_share =
+        std::max(facts.commonest_length_share, static_cast<double>(++of_length[length]));
     texts.push_back(examples[i].text);
   }
   facts.train_examples = static_cast<int64_t>(texts.size());
   if (texts.empty()) return FieldError("examples", "no training example");
   if (facts.longest_text == 0) return FieldError("examples", "every training text is empty");
+  facts.commonest_length_share /= static_cast<double>(texts.size());
   ASSIGN_OR_RETURN(config.alphabet, config.alphabet.GrownBy(texts));
   config.positions = std::max(config.positions, facts.longest_text);
   return absl::OkStatus();

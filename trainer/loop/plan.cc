@@ -18,12 +18,18 @@ constexpr double kFlatShownWarm = 5000;
 constexpr double kCtcShown = 12000;
 constexpr double kCtcShownWarm = 9000;
 
+constexpr double kFixedLengthShare = 0.95;
+
 absl::Status CheckRange(absl::string_view field, double value, double high) {
   if (value >= 0 && value <= high) return absl::OkStatus();
   return FieldError(field, absl::StrCat("must be 0 (automatic) to ", high));
 }
 
 }  // namespace
+
+std::string HeadFor(const PlanFacts& facts) {
+  return facts.commonest_length_share >= kFixedLengthShare ? "flat" : "ctc";
+}
 
 absl::StatusOr<TrainPlan> MakePlan(const OcrTrainOptions& options, const PlanFacts& facts) {
   RETURN_IF_ERROR(CheckRange("epochs", options.epochs, 100000));
@@ -36,9 +42,7 @@ absl::StatusOr<TrainPlan> MakePlan(const OcrTrainOptions& options, const PlanFac
   plan.variant = options.variant;
   if (plan.variant == "auto") plan.variant = facts.cuda ? "full" : "tiny";
   plan.head = options.head;
-  if (plan.head == "auto") {
-    plan.head = facts.shortest_text == facts.longest_text ? "flat" : "ctc";
-  }
+  if (plan.head == "auto") plan.head = HeadFor(facts);
   const int64_t count = facts.train_examples;
   plan.batch = options.batch > 0 ? options.batch : plan.variant == "tiny" ? 16 : 32;
   plan.batch = static_cast<int>(std::min<int64_t>(plan.batch, count));
