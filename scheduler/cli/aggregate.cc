@@ -79,7 +79,7 @@ void AddAggregateCommand(CommandLine& line) {
                       "class, text or rating (class where there is a column label)");
   command->add_option("--method", options->method,
                       "class: auto mv weighted onecoin hds ds; text: auto medoid rover; "
-                      "rating: auto mean bias (auto)");
+                      "rating: auto mean bias");
 }
 
 }  // namespace fairlead::cli

@@ -112,7 +112,7 @@ ClassLabels AggregateDense(const LabelMatrix& labels, absl::Span<const int32_t> 
   std::vector<ModelFit> fits;
   fits.reserve(models.size());
   for (size_t m = 0; m < models.size(); ++m) {
-    fits.push_back(FitModel(models[m], labels, gold));
+    fits.push_back(FitModel(models[m], labels, gold, kFullSweeps));
     const bool rows = models[m] == Model::kCrowdRows || models[m] == Model::kOwnRows;
     if (rows) result.hierarchical_share += weights[m];
   }
@@ -192,10 +192,9 @@ absl::StatusOr<ClassLabels> AggregateClasses(const LabelMatrix& labels,
         MethodName(method), ": ", labels.classes(), " classes and ", labels.contractors(),
         " contractors need too large confusion matrices; use ", "auto, onecoin, weighted or mv"));
   }
-  constexpr int kCoinSweeps = 50;
   const int sweeps = method == Method::kMajority   ? 0
                      : method == Method::kWeighted ? 1
-                                                   : kCoinSweeps;
+                                                   : kFullSweeps / 2;
   return AggregateSparse(labels, gold, sweeps);
 }
 

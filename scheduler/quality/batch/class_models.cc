@@ -9,7 +9,6 @@
 namespace fairlead::quality::batch {
 namespace {
 
-constexpr int kCoinSweeps = 50;
 constexpr double kBeyondEvidence = 1e6;  // A row_strength that no contractor's answers reach.
 
 ModelFit DenseCoin(const LabelMatrix& labels, const OneCoinFit& coin) {
@@ -33,8 +32,9 @@ ModelFit DenseCoin(const LabelMatrix& labels, const OneCoinFit& coin) {
   return fit;
 }
 
-ConfusionOptions OptionsOf(Model model, const LabelMatrix& labels) {
+ConfusionOptions OptionsOf(Model model, const LabelMatrix& labels, int max_sweeps) {
   ConfusionOptions options;
+  options.max_sweeps = max_sweeps;
   if (model == Model::kDawidSkene) {
     options.row_strength = options.pool_strength = options.class_strength = 0;
     return options;
@@ -50,11 +50,12 @@ ConfusionOptions OptionsOf(Model model, const LabelMatrix& labels) {
 
 }  // namespace
 
-ModelFit FitModel(Model model, const LabelMatrix& labels, absl::Span<const int32_t> gold) {
+ModelFit FitModel(Model model, const LabelMatrix& labels, absl::Span<const int32_t> gold,
+                  int max_sweeps) {
   const bool plain = model == Model::kDawidSkene;
   const int sweeps = model == Model::kMajority || plain ? 0
                      : model == Model::kWeighted        ? 1
-                                                        : kCoinSweeps;
+                                                        : max_sweeps / 2;
   ModelFit start = DenseCoin(labels, FitOneCoin(labels, gold, sweeps));
   switch (model) {
     case Model::kMajority:
@@ -65,7 +66,7 @@ ModelFit FitModel(Model model, const LabelMatrix& labels, absl::Span<const int32
       break;
   }
   ConfusionFit fit =
-      FitConfusion(labels, gold, OptionsOf(model, labels), std::move(start.posterior));
+      FitConfusion(labels, gold, OptionsOf(model, labels, max_sweeps), std::move(start.posterior));
   return {std::move(fit.posterior), std::move(fit.likelihood)};
 }
 

@@ -26,8 +26,13 @@ struct ModelFit {
   std::vector<double> likelihood;  // [contractor][answer][truth].
 };
 
+// Sweeps of expectation maximisation: as many as labels deserve, and as many as tell models apart.
+inline constexpr int kFullSweeps = 100;
+inline constexpr int kRoughSweeps = 25;
+
 // REQUIRES FitsDense(labels).
-ModelFit FitModel(Model model, const LabelMatrix& labels, absl::Span<const int32_t> gold);
+ModelFit FitModel(Model model, const LabelMatrix& labels, absl::Span<const int32_t> gold,
+                  int max_sweeps);
 
 // One for each model, summing to one.
 using Weights = std::vector<double>;

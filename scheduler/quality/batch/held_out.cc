@@ -18,10 +18,10 @@ constexpr double kLeastLikelihood = 1e-4;  // One certain error must not decide 
 constexpr std::array<double, 10> kSlopes = {1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1};
 
 std::vector<ModelFit> FitAll(const std::vector<Model>& models, const LabelMatrix& labels,
-                             absl::Span<const int32_t> gold) {
+                             absl::Span<const int32_t> gold, int max_sweeps) {
   std::vector<ModelFit> fits;
   fits.reserve(models.size());
-  for (const Model model : models) fits.push_back(FitModel(model, labels, gold));
+  for (const Model model : models) fits.push_back(FitModel(model, labels, gold, max_sweeps));
   return fits;
 }
 
@@ -48,7 +48,7 @@ std::vector<HiddenTask> HideGold(const std::vector<Model>& models, const LabelMa
       if (!labels.votes(task).empty()) tasks.push_back(task);
     }
     for (const int task : tasks) hidden.push_back({gold[task], {}});
-    for (const ModelFit& fit : FitAll(models, labels, shown)) {
+    for (const ModelFit& fit : FitAll(models, labels, shown, kFullSweeps)) {
       for (size_t i = 0; i < tasks.size(); ++i) {
         const auto q = fit.posterior.begin() + static_cast<ptrdiff_t>(tasks[i] * n);
         hidden[hidden.size() - tasks.size() + i].posterior.emplace_back(
@@ -140,7 +140,7 @@ Assessment AssessByVotes(const std::vector<Model>& models, const std::vector<Wei
                                             std::vector<double>(kSlopes.size(), 0));
   for (uint64_t fold = 0; fold < kFoldsUsed; ++fold) {
     const Split split = HoldOut(labels, fold);
-    const std::vector<ModelFit> fits = FitAll(models, split.kept, gold);
+    const std::vector<ModelFit> fits = FitAll(models, split.kept, gold, kRoughSweeps);
     for (size_t c = 0; c < candidates.size(); ++c) {
       const ModelFit mixture = Mixture(fits, candidates[c]);
       for (size_t s = 0; s < kSlopes.size(); ++s) {
