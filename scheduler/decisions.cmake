@@ -11,6 +11,18 @@ fairlead_library(fairlead_decisions
     ${CMAKE_CURRENT_LIST_DIR}/quality/aggregation.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/answer.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/ballots.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/batch/aggregate_classes.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/batch/aggregate_ratings.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/batch/aggregate_texts.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/batch/calibration.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/batch/class_models.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/batch/confusion_em.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/batch/held_out.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/batch/label_matrix.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/batch/one_coin_fit.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/batch/rank_pairs.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/batch/rover.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/batch/words.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/beta.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/consensus.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/edit_distance.cc

@@ -1,9 +1,11 @@
 # The `fairlead` tool. No libtorch: train, predict, score and evaluate run the sibling binary.
-# Client side only: depends on the API, never on the scheduler's own folders.
+# Client side only: depends on the API, never on the scheduler's own folders but for the pure
+# decisions, which work on files as well (aggregate).
+fairlead_library(fairlead_small_files SOURCES cli/file.cc DEPS fairlead_base)
+
 fairlead_library(fairlead_client
-  SOURCES cli/client.cc cli/credentials.cc cli/file.cc cli/print.cc cli/results_log.cc
-    cli/submitter.cc
-  DEPS fairlead_base fairlead_rpc fairlead_grpc gRPC::grpc++ nlohmann_json::nlohmann_json)
+  SOURCES cli/client.cc cli/credentials.cc cli/print.cc cli/results_log.cc cli/submitter.cc
+  DEPS fairlead_small_files fairlead_rpc fairlead_grpc gRPC::grpc++ nlohmann_json::nlohmann_json)
 
 fairlead_library(fairlead_cluster
   SOURCES cli/cluster.cc cli/supervisor.cc
@@ -23,11 +25,16 @@ fairlead_library(fairlead_demo
     cli/project_flags.cc
   DEPS fairlead_cluster fairlead_simulator fairlead_generate fairlead_plot CLI11::CLI11)
 
+# Files of crowd answers, and what is made of them without a server.
+fairlead_library(fairlead_crowd_files
+  SOURCES cli/aggregate_file.cc cli/crowd_table.cc cli/csv.cc
+  DEPS fairlead_decisions fairlead_small_files)
+
 fairlead_library(fairlead_commands
-  SOURCES cli/command.cc cli/contractors.cc cli/dead.cc cli/demo.cc cli/doctor.cc cli/explain.cc
-    cli/generate.cc cli/models.cc cli/project.cc cli/results.cc cli/simulate.cc cli/status.cc
+  SOURCES cli/aggregate.cc cli/command.cc cli/contractors.cc cli/dead.cc cli/demo.cc cli/doctor.cc
+    cli/explain.cc cli/generate.cc cli/models.cc cli/project.cc cli/results.cc cli/simulate.cc cli/status.cc
     cli/submit.cc cli/token.cc cli/trainer_exec.cc cli/up.cc
-  DEPS fairlead_demo)
+  DEPS fairlead_demo fairlead_crowd_files)
 
 # A command is a small file behind large headers: parsed once, not sixteen times.
 target_precompile_headers(fairlead_commands PRIVATE

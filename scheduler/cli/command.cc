@@ -40,6 +40,7 @@ void DeclareCommandLine(CommandLine& line) {
   line.app.add_flag("--json", line.globals.json, "Machine-readable output");
   AddUpCommand(line);
   AddDemoCommand(line);
+  AddAggregateCommand(line);
   AddProjectCommands(line);
   AddSubmitCommands(line);
   AddResultsCommand(line);

@@ -66,5 +66,6 @@ void AddGenerateCommands(CommandLine& line);
 void AddTrainerCommands(CommandLine& line);
 void AddSimulateCommand(CommandLine& line);
 void AddDemoCommand(CommandLine& line);
+void AddAggregateCommand(CommandLine& line);
 
 }  // namespace fairlead::cli

@@ -8,3 +8,5 @@ fairlead_test(supervisor_test
   SOURCES cli/supervisor_test.cc cli/cluster_test.cc
   DEPS fairlead_cluster
   LABEL contract)
+
+fairlead_test(crowd_files_test SOURCES cli/aggregate_file_test.cc DEPS fairlead_crowd_files)
