@@ -17,6 +17,51 @@ int ExitCodeOf(const absl::Status& status) {
   return input ? 2 : 1;
 }
 
+void AddTrainReward(CLI::App& train, RewardTrainCommand& reward, int& exit_code) {
+  CLI::App* two = train.add_subcommand("reward", "Train a reward model from what people preferred");
+  two->footer(
+      "Lines: {prompt?, chosen, rejected}, {prompt?, responses, ranking | votes} or, for the axis\n"
+      "safe, {prompt?, response, safe}. Lines that cannot be used are set aside and counted.\n"
+      "Example: fairlead train reward --data pairs.jsonl.gz --out model");
+  two->add_option("--data", reward.files, "JSON lines, plain or .gz; several files")->required();
+  two->add_option("--out", reward.model_folder, "Folder for model.safetensors")->required();
+  two->add_option("--model", reward.options.model, "auto, linear or ensemble")
+      ->capture_default_str();
+  two->add_option("--axis", reward.options.axis, "helpful or safe")->capture_default_str();
+  two->add_option("--smoothing", reward.options.smoothing,
+                  "Share of judgements that would be turned round if asked again")
+      ->capture_default_str();
+  two->add_option("--strength", reward.options.strength, "Of the prior; 0 chooses")
+      ->capture_default_str();
+  two->add_flag("--drop-length", reward.options.drop_length,
+                "Learn length as a nuisance that is not served");
+  two->add_option("--warm-start", reward.options.warm_start, "Model file to go on from");
+  two->add_option("--seed", reward.options.seed, "Of the ensemble's draws")->capture_default_str();
+  two->add_flag("--json", reward.json, "The result as JSON");
+  two->callback([&] { exit_code = ExitCodeOf(RunTrainReward(reward)); });
+}
+
+void AddUseReward(CLI::App& app, CLI::App& evaluate, ScoreCommand& score, RewardUseCommand& use,
+                  int& exit_code) {
+  CLI::App* rate = app.add_subcommand("score", "Score responses with a reward model");
+  rate->footer(
+      "Writes a line for each line: {score_chosen, score_rejected}, {scores}, {score} or {error}.\n"
+      "Example: fairlead score --model model --in pairs.jsonl --out scores.jsonl");
+  rate->add_option("--model", score.model_folder, "Folder of model.safetensors")->required();
+  rate->add_option("--in", score.input, "JSON lines, plain or .gz, judged or not")->required();
+  rate->add_option("--out", score.output, "File of JSON lines to write")->required();
+  rate->add_option("--explain", score.explain, "Add the N words that count most as \"why\"");
+  rate->add_flag("--json", score.json, "The counts as JSON");
+  rate->callback([&] { exit_code = ExitCodeOf(RunScore(score)); });
+  CLI::App* measure = evaluate.add_subcommand("reward", "Accuracy, likelihood, calibration");
+  measure->footer("Example: fairlead evaluate reward --model model --data dev.jsonl.gz --words 20");
+  measure->add_option("--model", use.model_folder, "Folder of model.safetensors")->required();
+  measure->add_option("--data", use.files, "Judged JSON lines; several files")->required();
+  measure->add_option("--words", use.words, "Print the model's N weightiest words");
+  measure->add_flag("--json", use.json, "The figures as JSON");
+  measure->callback([&] { exit_code = ExitCodeOf(RunEvaluateReward(use)); });
+}
+
 void AddTrain(CLI::App& app, OcrTrainCommand& ocr, RewardTrainCommand& reward, int& exit_code) {
   CLI::App* train = app.add_subcommand("train", "Train a model")->require_subcommand(1);
   CLI::App* one = train->add_subcommand("ocr", "Train a reader from labelled images");
@@ -38,16 +83,11 @@ void AddTrain(CLI::App& app, OcrTrainCommand& ocr, RewardTrainCommand& reward, i
   one->add_option("--warm-start", ocr.options.warm_start, "Model file to start from");
   one->add_flag("--resume", ocr.resume, "Take up the last checkpoint in --out");
   one->callback([&] { exit_code = ExitCodeOf(RunTrainOcr(ocr)); });
-  CLI::App* two = train->add_subcommand("reward", "Train a reward model from preference pairs");
-  two->footer("Example: fairlead-trainer train reward --data pairs.jsonl --out model");
-  two->add_option("--data", reward.file, "JSON lines: prompt, chosen, rejected")->required();
-  two->add_option("--out", reward.model_folder, "Folder for model.safetensors")->required();
-  two->add_option("--epochs", reward.options.epochs, "Passes")->capture_default_str();
-  two->add_option("--seed", reward.options.seed, "Order of the pairs")->capture_default_str();
-  two->callback([&] { exit_code = ExitCodeOf(RunTrainReward(reward)); });
+  AddTrainReward(*train, reward, exit_code);
 }
 
-void AddUse(CLI::App& app, OcrUseCommand& use, ScoreCommand& score, int& exit_code) {
+void AddUse(CLI::App& app, OcrUseCommand& use, ScoreCommand& score, RewardUseCommand& rate,
+            int& exit_code) {
   const auto common = [&](CLI::App* command) {
     command->add_option("--model", use.model_folder, "Folder of model.safetensors")->required();
     command->add_option("--threads", use.threads, "CPU threads")->capture_default_str();
@@ -66,12 +106,7 @@ void AddUse(CLI::App& app, OcrUseCommand& use, ScoreCommand& score, int& exit_co
   common(measure);
   measure->add_option("--data", use.folder, "Folder with labels.tsv")->required();
   measure->callback([&] { exit_code = ExitCodeOf(RunEvaluateOcr(use)); });
-  CLI::App* rate = app.add_subcommand("score", "Score responses with a reward model");
-  rate->footer("Example: fairlead-trainer score --model model --in responses.jsonl --out s.txt");
-  rate->add_option("--model", score.model_folder, "Folder of model.safetensors")->required();
-  rate->add_option("--in", score.input, "JSON lines: response and optionally prompt")->required();
-  rate->add_option("--out", score.output, "One score a line")->required();
-  rate->callback([&] { exit_code = ExitCodeOf(RunScore(score)); });
+  AddUseReward(app, *evaluate, score, rate, exit_code);
 }
 
 int Main(int argc, char** argv) {
@@ -82,8 +117,9 @@ int Main(int argc, char** argv) {
   RewardTrainCommand reward;
   OcrUseCommand use;
   ScoreCommand score;
+  RewardUseCommand rate;
   AddTrain(app, ocr, reward, exit_code);
-  AddUse(app, use, score, exit_code);
+  AddUse(app, use, score, rate, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -111,52 +111,98 @@ class OcrModel {
   virtual absl::StatusOr<OcrMetrics> Evaluate(absl::Span<const OcrExample> examples) = 0;
 };
 
-// ---- Reward: hashed n-grams, Bradley–Terry (Bradley & Terry 1952). No torch in it at all. ----
+// ---- Reward: hashed n-grams under Bradley–Terry (1952) and Plackett–Luce (Plackett 1975). No
+// torch in it at all. ----
 
-struct PreferencePair {
+// One judgement between two responses of an item, by their indices.
+struct Comparison {
+  int a = 0;
+  int b = 1;
+  double preference_a = 1.0;  // Target probability that A is better: 1, 0, a share of votes, 0.5.
+};
+
+// A prompt with its responses and what people said about them: comparisons, one ranking, or, for a
+// single response, whether it is safe. Exactly one of the three is filled.
+struct PreferenceItem {
   std::string id;
   std::string prompt;
-  std::string response_a;
-  std::string response_b;
-  double preference_a = 1.0;  // Target probability that A is better: 1, 0, or 0.5 for a tie.
+  std::vector<std::string> responses;
+  std::vector<Comparison> comparisons;
+  // Indices of the responses in levels, best first; those of one level tie. Each index once.
+  std::vector<std::vector<int>> ranking;
+  std::optional<bool> safe;
   double weight = 1.0;
   Split split = Split::kTrain;
 };
 
+inline constexpr int kMaxResponses = 12;
+
 struct RewardTrainOptions {
-  int bits = 16;  // 2^bits hash buckets, 8–22.
-  int epochs = 20;
-  double l2 = 1e-4;
-  uint64_t seed = 1;
+  std::string model = "auto";  // linear | ensemble | auto (linear).
+  // helpful learns from comparisons and rankings; safe from single responses as well, which then
+  // score above 0 when they are more likely safe than not.
+  std::string axis = "helpful";
+  int bits = 18;         // 2^bits hash buckets, 8–22.
+  double strength = 0;   // The prior's precision: l2/2·|w|² beside the summed loss; 0 chooses.
+  double smoothing = 0;  // Share of the judgements that would be turned round when asked again.
+  // Learn from length as a nuisance of its own that is not served (as ODIN's second head, Chen et
+  // al. 2024): less biased to length, and less right where people do prefer the shorter.
+  bool drop_length = false;
+  bool rankings_as_pairs = false;  // Learn from a ranking's pairs instead of Plackett–Luce.
+  uint64_t seed = 1;               // Of the ensemble's draws.
+  std::string warm_start;          // Model file whose strength and weights the fit starts from.
 };
 
 struct RewardMetrics {
-  int64_t count = 0;
-  double pair_accuracy = 0;  // Ties left out.
+  int64_t count = 0;         // Pairs, or single responses.
+  double pair_accuracy = 0;  // Ties left out; of single responses, those on the right side of 0.
   double negative_log_likelihood = 0;
   double length_only_accuracy = 0;  // "The longer one wins", for comparison.
+  double calibration_error = 0;     // ECE, 10 bins.
+  // The factor on the score that would fit best, and its standard error: 1 is calibrated.
+  double calibration_slope = 0;
+  double calibration_slope_error = 0;
+  double area_under_curve = 0;  // Of single responses; 0 for pairs.
 };
 
 struct RewardTrainResult {
+  RewardMetrics cross_fold;  // Of training items, each scored by a fit that did not see it.
   RewardMetrics validation;
   std::optional<RewardMetrics> test;
   std::map<std::string, double> metrics;
 };
 
-absl::StatusOr<RewardTrainResult> TrainReward(absl::Span<const PreferencePair> pairs,
+// Trains on the items of split kTrain and writes `output_path`. Strength and temperature are chosen
+// on held-out folds of the training items (by prompt). INVALID_ARGUMENT names field and item.
+absl::StatusOr<RewardTrainResult> TrainReward(absl::Span<const PreferenceItem> items,
                                               const RewardTrainOptions& options,
                                               const std::string& output_path);
+
+struct WordWeight {
+  std::string word;  // A word or, with a space, two.
+  double weight = 0;
+};
 
 class RewardModel {
  public:
   static absl::StatusOr<std::unique_ptr<RewardModel>> Load(const std::string& path);
   virtual ~RewardModel() = default;
-  // Higher is better; only differences mean anything. Thread-safe.
+  virtual const std::string& axis() const = 0;
+  // Higher is better, in log-odds; of the axis "safe" σ(score) is the probability of safe, of
+  // "helpful" only differences within a prompt mean anything. Thread-safe.
   virtual double Score(absl::string_view prompt, absl::string_view response) const = 0;
   // Calibrated P(A better than B), in (0, 1).
   virtual double PreferA(absl::string_view prompt, absl::string_view a,
                          absl::string_view b) const = 0;
-  virtual RewardMetrics Evaluate(absl::Span<const PreferencePair> pairs) const = 0;
+  // Standard deviation of score(A) − score(B) between the members of an ensemble; 0 for one model.
+  virtual double Disagreement(absl::string_view prompt, absl::string_view a,
+                              absl::string_view b) const = 0;
+  // What the response's words add to its score, by size, at most `count`.
+  virtual std::vector<WordWeight> Explain(absl::string_view prompt, absl::string_view response,
+                                          size_t count) const = 0;
+  // The words that count most in the whole model, by size.
+  virtual std::vector<WordWeight> TopWords() const = 0;
+  virtual RewardMetrics Evaluate(absl::Span<const PreferenceItem> items) const = 0;
 };
 
 }  // namespace fairlead::trainer

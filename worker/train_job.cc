@@ -66,29 +66,30 @@ absl::StatusOr<trainer::OcrTrainOptions> OcrOptions(const store::v1::JobRecord& 
   return options;
 }
 
-absl::StatusOr<std::vector<trainer::PreferencePair>> Pairs(
+absl::StatusOr<std::vector<trainer::PreferenceItem>> Pairs(
     const store::v1::DatasetManifest& manifest) {
-  std::vector<trainer::PreferencePair> pairs;
+  std::vector<trainer::PreferenceItem> pairs;
   for (const Item& item : manifest.items()) {
-    trainer::PreferencePair pair;
+    const v1::Payload::Pair& payload = item.payload().pair();
+    trainer::PreferenceItem pair;
     pair.id = item.id();
-    pair.prompt = item.payload().pair().prompt();
-    pair.response_a = item.payload().pair().response_a();
-    pair.response_b = item.payload().pair().response_b();
+    pair.prompt = payload.prompt();
+    pair.responses = {payload.response_a(), payload.response_b()};
     pair.weight = item.weight();
+    double preference_a = 0.5;
     switch (item.answer().preferred()) {
       case v1::Answer::SIDE_A:
-        pair.preference_a = 1;
+        preference_a = 1;
         break;
       case v1::Answer::SIDE_B:
-        pair.preference_a = 0;
+        preference_a = 0;
         break;
       case v1::Answer::SIDE_TIE:
-        pair.preference_a = 0.5;
         break;
       default:
         return FieldError("items.answer", absl::StrCat("item ", item.id(), " prefers no side"));
     }
+    pair.comparisons = {{0, 1, preference_a}};
     ASSIGN_OR_RETURN(pair.split, SplitOf(item));
     pairs.push_back(std::move(pair));
   }
@@ -157,12 +158,11 @@ absl::StatusOr<store::v1::JobResult> TrainRewardHandler::Run(const store::v1::Jo
   const std::unique_ptr<BlobStore> blobs = blobs_(job);
   trainer::RewardTrainOptions options;
   RETURN_IF_ERROR(ReadParam(job, "bits", &options.bits));
-  RETURN_IF_ERROR(ReadParam(job, "epochs", &options.epochs));
-  RETURN_IF_ERROR(ReadParam(job, "l2", &options.l2));
+  RETURN_IF_ERROR(ReadParam(job, "strength", &options.strength));
   RETURN_IF_ERROR(ReadParam(job, "seed", &options.seed));
   ASSIGN_OR_RETURN(const std::string directory, scratch_.JobDirectory(job.job()));
   ASSIGN_OR_RETURN(const store::v1::DatasetManifest manifest, FetchDataset(*blobs, job));
-  ASSIGN_OR_RETURN(const std::vector<trainer::PreferencePair> pairs, Pairs(manifest));
+  ASSIGN_OR_RETURN(const std::vector<trainer::PreferenceItem> pairs, Pairs(manifest));
   RETURN_IF_ERROR(context.Check());
   context.SetProgress(absl::StrCat("learning from ", pairs.size(), " pairs"));
   const std::string path = absl::StrCat(directory, "/model");

@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/base/status.h"
@@ -98,8 +98,8 @@ absl::Status DemoRun::ScoreReward(const std::string& model_blob, DemoPass& pass)
   RETURN_IF_ERROR(WriteFile(folder + "/held_out.jsonl", tasks_.held_out));
   RETURN_IF_ERROR(
       RunToEnd({cluster_->options().binary_dir + "/fairlead-trainer", "score", "--model", folder,
-                "--in", folder + "/held_out.jsonl", "--out", folder + "/scores.txt"}));
-  ASSIGN_OR_RETURN(const std::string scores, ReadFile(folder + "/scores.txt"));
+                "--in", folder + "/held_out.jsonl", "--out", folder + "/scores.jsonl"}));
+  ASSIGN_OR_RETURN(const std::string scores, ReadFile(folder + "/scores.jsonl"));
   ASSIGN_OR_RETURN(const PairScore score, ParsePairScores(scores));
   pass.reward_pair_accuracy = score.accuracy;
   pass.reward_pairs = score.pairs;
@@ -107,24 +107,23 @@ absl::Status DemoRun::ScoreReward(const std::string& model_blob, DemoPass& pass)
 }
 
 absl::StatusOr<PairScore> ParsePairScores(absl::string_view scores) {
-  std::vector<double> values;
-  for (absl::string_view line : absl::StrSplit(scores, '\n', absl::SkipWhitespace())) {
-    double value = 0;
-    if (!absl::SimpleAtod(line, &value)) {
-      return absl::InvalidArgumentError("fairlead-trainer score wrote a line that is no number");
-    }
-    values.push_back(value);
-  }
-  if (values.empty() || values.size() % 2 != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("scores of ", values.size(), " replies"));
-  }
   PairScore score;
-  score.pairs = static_cast<int64_t>(values.size() / 2);
   double right = 0;
-  for (size_t i = 0; i < values.size(); i += 2) {
+  for (absl::string_view line : absl::StrSplit(scores, '\n', absl::SkipWhitespace())) {
+    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const auto number = [&json](const char* key) {
+      return json.is_object() && json.contains(key) && json[key].is_number();
+    };
+    if (!number("score_chosen") || !number("score_rejected")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("fairlead-trainer score wrote no scores of a pair: ", line));
+    }
+    const double lead = json["score_chosen"].get<double>() - json["score_rejected"].get<double>();
     // A model that cannot tell is right half of the time.
-    right += values[i] > values[i + 1] ? 1 : (values[i] == values[i + 1] ? 0.5 : 0);
+    right += lead > 0 ? 1 : (lead == 0 ? 0.5 : 0);
+    ++score.pairs;
   }
+  if (score.pairs == 0) return absl::InvalidArgumentError("no pair was scored");
   score.accuracy = right / static_cast<double>(score.pairs);
   return score;
 }

@@ -111,11 +111,11 @@ void DrawPairs(const DemoOptions& options, DemoTasks& tasks) {
   // Behind those that are submitted: nothing of them was ever seen by a model.
   for (int i = 0; i < options.held_out_pairs; ++i) {
     const GeneratedPair drawn = GeneratePair(options.seed, count + i);
-    for (const bool better : {true, false}) {
-      const std::string& response = drawn.a_better == better ? drawn.response_a : drawn.response_b;
-      const nlohmann::json line = {{"prompt", drawn.prompt}, {"response", response}};
-      absl::StrAppend(&tasks.held_out, line.dump(), "\n");
-    }
+    const nlohmann::json line = {
+        {"prompt", drawn.prompt},
+        {"chosen", drawn.a_better ? drawn.response_a : drawn.response_b},
+        {"rejected", drawn.a_better ? drawn.response_b : drawn.response_a}};
+    absl::StrAppend(&tasks.held_out, line.dump(), "\n");
   }
 }
 

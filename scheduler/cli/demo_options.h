@@ -47,7 +47,7 @@ struct DemoTasks {
   std::vector<NewTask> pairs;
   std::vector<NewTask> gold_ocr;  // With answers.
   std::vector<NewTask> gold_pairs;
-  // For the reward model: JSON lines {"prompt", "response"}, of each pair first the better reply.
+  // For the reward model: JSON lines {"prompt", "chosen", "rejected"}.
   std::string held_out;
   Truth truth;        // Of everything above but held_out.
   int set_aside = 0;  // Images that could not be used.

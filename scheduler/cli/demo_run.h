@@ -70,8 +70,7 @@ class DemoRun {
 size_t WaveBegin(size_t count, int wave, int waves);
 
 // The share of pairs whose better reply scores higher (a draw counts half), from the lines that
-// `fairlead-trainer score` wrote: of each pair first the better reply's score. INVALID_ARGUMENT for
-// a line that is no number or an odd count.
+// `fairlead-trainer score` wrote. INVALID_ARGUMENT for a line without the scores of a pair.
 struct PairScore {
   double accuracy = 0;
   int64_t pairs = 0;

@@ -44,24 +44,59 @@ std::string FormatVersion(const v1::ModelVersion& version) {
   return text;
 }
 
-absl::Status ShowModel(const GlobalOptions& globals, const std::string& model) {
-  ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kClient));
+absl::StatusOr<std::vector<v1::ModelVersion>> Versions(Client& client, const std::string& model) {
   v1::ListModelVersionsRequest request;
-  request.set_parent(client->ModelName(model));
+  request.set_parent(client.ModelName(model));
   request.set_page_size(1000);
+  std::vector<v1::ModelVersion> versions;
   do {
     ASSIGN_OR_RETURN(
         const v1::ListModelVersionsResponse page,
-        client->Call(client->models(), &v1::ModelService::Stub::ListModelVersions, request));
-    for (const v1::ModelVersion& version : page.versions()) {
-      if (globals.json) {
-        PrintJson(version);
-      } else {
-        std::cout << FormatVersion(version);
-      }
-    }
+        client.Call(client.models(), &v1::ModelService::Stub::ListModelVersions, request));
+    versions.insert(versions.end(), page.versions().begin(), page.versions().end());
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
+  return versions;
+}
+
+absl::Status ShowModel(const GlobalOptions& globals, const std::string& model) {
+  ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kClient));
+  ASSIGN_OR_RETURN(const std::vector<v1::ModelVersion> versions, Versions(*client, model));
+  for (const v1::ModelVersion& version : versions) {
+    if (globals.json) {
+      PrintJson(version);
+    } else {
+      std::cout << FormatVersion(version);
+    }
+  }
+  return absl::OkStatus();
+}
+
+struct DiffArguments {
+  std::string model, before, after;
+};
+
+absl::StatusOr<v1::ModelVersion> Pick(const std::vector<v1::ModelVersion>& versions,
+                                      const std::string& number) {
+  for (const v1::ModelVersion& version : versions) {
+    if (LastPart(version.name()) == number) return version;
+  }
+  return FieldError("version", absl::StrCat("there is no version ", number,
+                                            "; `fairlead models show` lists them"));
+}
+
+absl::Status DiffModel(const GlobalOptions& globals, const DiffArguments& arguments) {
+  ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kClient));
+  ASSIGN_OR_RETURN(const std::vector<v1::ModelVersion> versions,
+                   Versions(*client, arguments.model));
+  ASSIGN_OR_RETURN(const v1::ModelVersion before, Pick(versions, arguments.before));
+  ASSIGN_OR_RETURN(const v1::ModelVersion after, Pick(versions, arguments.after));
+  if (globals.json) {
+    PrintJson(before);
+    PrintJson(after);
+  } else {
+    std::cout << FormatMetricChanges(before, after);
+  }
   return absl::OkStatus();
 }
 
@@ -103,9 +138,10 @@ absl::Status Rollback(const GlobalOptions& globals, const std::string& name) {
 
 void AddModelsCommands(CommandLine& line) {
   auto name = std::make_shared<std::string>();
+  auto diff = std::make_shared<DiffArguments>();
   GlobalOptions& globals = line.globals;
-  CLI::App* models =
-      line.Add(nullptr, "models", "Models: list, show, promote, rollback", "fairlead models list");
+  CLI::App* models = line.Add(nullptr, "models", "Models: list, show, diff, promote, rollback",
+                              "fairlead models list");
   models->require_subcommand(1);
   line.Add(models, "list", "Models of the tenant", "fairlead models list --json",
            [&globals] { return Finish(ListModels(globals)); });
@@ -114,6 +150,12 @@ void AddModelsCommands(CommandLine& line) {
            [&globals, name] { return Finish(ShowModel(globals, *name)); })
       ->add_option("model", *name, "Model id or full name")
       ->required();
+  CLI::App* compare = line.Add(models, "diff", "What changed in the metrics between two versions",
+                               "fairlead models diff prices-ocr 3 4",
+                               [&globals, diff] { return Finish(DiffModel(globals, *diff)); });
+  compare->add_option("model", diff->model, "Model id or full name")->required();
+  compare->add_option("before", diff->before, "Number of a version")->required();
+  compare->add_option("after", diff->after, "Number of another")->required();
   line.Add(models, "promote", "Make a version the champion by hand",
            "fairlead models promote prices-ocr/versions/3",
            [&globals, name] { return Finish(Promote(globals, *name)); })

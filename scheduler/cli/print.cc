@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -79,6 +80,25 @@ std::string FormatAnswer(const v1::Answer& answer) {
 
 std::string FormatMoney(int64_t micros, const std::string& currency) {
   return absl::StrFormat("%.4f %s", static_cast<double>(micros) / 1e6, currency);
+}
+
+std::string FormatMetricChanges(const v1::ModelVersion& before, const v1::ModelVersion& after) {
+  std::set<std::string> names;
+  for (const auto& [name, value] : before.metrics()) names.insert(name);
+  for (const auto& [name, value] : after.metrics()) names.insert(name);
+  std::vector<std::vector<std::string>> rows = {
+      {"METRIC", LastPart(before.name()), LastPart(after.name()), "CHANGE"}};
+  for (const std::string& name : names) {
+    const auto old_value = before.metrics().find(name);
+    const auto new_value = after.metrics().find(name);
+    const bool had = old_value != before.metrics().end();
+    const bool has = new_value != after.metrics().end();
+    rows.push_back(
+        {name, had ? absl::StrFormat("%.6g", old_value->second) : "–",
+         has ? absl::StrFormat("%.6g", new_value->second) : "–",
+         had && has ? absl::StrFormat("%+.6g", new_value->second - old_value->second) : ""});
+  }
+  return FormatTable(rows);
 }
 
 std::string LastPart(const std::string& name) {

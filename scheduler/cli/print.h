@@ -25,6 +25,8 @@ std::string FormatTime(const google::protobuf::Timestamp& time);
 std::string FormatAnswer(const v1::Answer& answer);
 // "$0.05"-like without a symbol: "0.05 USD".
 std::string FormatMoney(int64_t micros, const std::string& currency);
+// The metrics of both versions side by side with their change; "–" where one has none.
+std::string FormatMetricChanges(const v1::ModelVersion& before, const v1::ModelVersion& after);
 // The part behind the last '/'.
 std::string LastPart(const std::string& name);
 

@@ -1,5 +1,6 @@
 #include "scheduler/cli/demo_report.h"
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "scheduler/cli/demo_run.h"
@@ -106,13 +107,17 @@ TEST(DemoReportTest, WavesSplitEverythingOnce) {
 }
 
 TEST(DemoReportTest, CountsPairsWhoseBetterReplyScoresHigher) {
-  const auto score = ParsePairScores("2\n1\n-1.5\n0\n3e0\n3\n1\n0.5\n");
+  const auto line = [](const char* chosen, const char* rejected) {
+    return absl::StrCat("{\"score_chosen\":", chosen, ",\"score_rejected\":", rejected, "}\n");
+  };
+  const auto score = ParsePairScores(
+      absl::StrCat(line("2", "1"), line("-1.5", "0"), line("3e0", "3"), line("1", "0.5")));
   ASSERT_TRUE(score.ok()) << score.status();
   EXPECT_EQ(score->pairs, 4);
   EXPECT_EQ(score->accuracy, 2.5 / 4);
   EXPECT_FALSE(ParsePairScores("").ok());
   EXPECT_FALSE(ParsePairScores("1\n").ok());
-  EXPECT_FALSE(ParsePairScores("1\nx\n").ok());
+  EXPECT_FALSE(ParsePairScores("{\"error\":\"x\"}\n").ok());
 }
 
 }  // namespace

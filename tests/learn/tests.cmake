@@ -1,3 +1,3 @@
 fairlead_test(learn_decisions_test
-  SOURCES learn/dataset_split_test.cc learn/gate_test.cc
+  SOURCES learn/dataset_split_test.cc learn/gate_test.cc learn/paired_gate_test.cc
   DEPS fairlead_decisions)

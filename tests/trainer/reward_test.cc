@@ -1,10 +1,8 @@
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -13,7 +11,7 @@
 #include "common/base/philox.h"
 #include "common/base/status.h"
 #include "trainer/checkpoint/safetensors.h"
-#include "trainer/reward/linear.h"
+#include "trainer/data/preference_file.h"
 #include "trainer/train.h"
 
 namespace fairlead::trainer {
@@ -24,33 +22,46 @@ std::string ModelPath(const char* name) {
 }
 
 // Responses of random words; the one with more "good" than "bad" words wins.
-std::vector<PreferencePair> SyntheticPairs(int count, double flipped) {
+std::vector<PreferenceItem> SyntheticPairs(int count, double flipped) {
   PhiloxStream stream(11, 0, 0, 0);
-  std::vector<PreferencePair> pairs;
+  std::vector<PreferenceItem> items;
   for (int i = 0; i < count; ++i) {
-    PreferencePair pair;
-    pair.id = absl::StrCat(i);
+    PreferenceItem item;
+    item.id = absl::StrCat(i);
+    item.responses.resize(2);
     int lead = 0;
     for (int side = 0; side < 2; ++side) {
-      std::string& text = side == 0 ? pair.response_a : pair.response_b;
       for (int word = 0; word < 12; ++word) {
         const uint32_t draw = stream.Below(40);
         if (draw < 8) lead += (draw < 4 ? 1 : -1) * (side == 0 ? 1 : -1);
-        absl::StrAppend(&text, draw < 4 ? "good" : draw < 8 ? "bad" : absl::StrCat("w", draw), " ");
+        absl::StrAppend(&item.responses[side],
+                        draw < 4   ? "good"
+                        : draw < 8 ? "bad"
+                                   : absl::StrCat("w", draw),
+                        " ");
       }
     }
-    pair.preference_a = lead > 0 ? 1 : lead < 0 ? 0 : 0.5;
-    if (stream.Uniform(0, 1) < flipped) pair.preference_a = 1 - pair.preference_a;
-    pair.split = i % 5 == 0 ? Split::kValidation : i % 5 == 1 ? Split::kTest : Split::kTrain;
-    pairs.push_back(pair);
+    double preference = lead > 0 ? 1 : lead < 0 ? 0 : 0.5;
+    if (stream.Uniform(0, 1) < flipped) preference = 1 - preference;
+    item.comparisons = {{0, 1, preference}};
+    item.split = i % 5 == 0 ? Split::kValidation : i % 5 == 1 ? Split::kTest : Split::kTrain;
+    items.push_back(item);
   }
-  return pairs;
+  return items;
+}
+
+std::vector<PreferenceItem> TestItems(const std::vector<PreferenceItem>& items) {
+  std::vector<PreferenceItem> test;
+  for (const auto& item : items) {
+    if (item.split == Split::kTest) test.push_back(item);
+  }
+  return test;
 }
 
 TEST(RewardTest, LearnsWhichWordsWinAndSurvivesItsFile) {
-  const auto pairs = SyntheticPairs(2000, 0);
+  const auto items = SyntheticPairs(2000, 0);
   const std::string path = ModelPath("reward.safetensors");
-  const auto result = TrainReward(pairs, {}, path);
+  const auto result = TrainReward(items, {}, path);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_GT(result->test->pair_accuracy, 0.93);
   EXPECT_NEAR(result->test->length_only_accuracy, 0.5, 0.01);
@@ -58,58 +69,133 @@ TEST(RewardTest, LearnsWhichWordsWinAndSurvivesItsFile) {
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_GT((*model)->Score("", "good"), (*model)->Score("", "bad"));
   EXPECT_NEAR((*model)->PreferA("", "good", "bad") + (*model)->PreferA("", "bad", "good"), 1, 1e-9);
-  std::vector<PreferencePair> test;
-  for (const auto& pair : pairs) {
-    if (pair.split == Split::kTest) test.push_back(pair);
-  }
-  EXPECT_EQ((*model)->Evaluate(test).pair_accuracy, result->test->pair_accuracy);
+  EXPECT_EQ((*model)->Evaluate(TestItems(items)).pair_accuracy, result->test->pair_accuracy);
+  EXPECT_EQ((*model)->Disagreement("", "good", "bad"), 0);
+}
+
+TEST(RewardTest, WordsExplainTheScore) {
+  const std::string path = ModelPath("why.safetensors");
+  ASSERT_TRUE(TrainReward(SyntheticPairs(2000, 0), {}, path).ok());
+  const auto model = RewardModel::Load(path);
+  ASSERT_TRUE(model.ok()) << model.status();
+  const auto words = (*model)->TopWords();
+  ASSERT_GE(words.size(), 2u);
+  EXPECT_TRUE((words[0].word == "good" && words[1].word == "bad") ||
+              (words[0].word == "bad" && words[1].word == "good"))
+      << words[0].word << ", " << words[1].word;
+  const auto why = (*model)->Explain("", "w9 good w10", 1);
+  ASSERT_EQ(why.size(), 1u);
+  EXPECT_EQ(why[0].word, "good");
+  EXPECT_GT(why[0].weight, 0);
 }
 
 TEST(RewardTest, EqualInputGivesEqualFiles) {
-  const auto pairs = SyntheticPairs(300, 0.1);
-  ASSERT_TRUE(TrainReward(pairs, {}, ModelPath("a.safetensors")).ok());
-  ASSERT_TRUE(TrainReward(pairs, {}, ModelPath("b.safetensors")).ok());
-  RewardTrainOptions other;
-  other.seed = 2;
-  ASSERT_TRUE(TrainReward(pairs, other, ModelPath("c.safetensors")).ok());
+  const auto items = SyntheticPairs(300, 0.1);
+  RewardTrainOptions options;
+  options.model = "ensemble";
+  ASSERT_TRUE(TrainReward(items, options, ModelPath("a.safetensors")).ok());
+  ASSERT_TRUE(TrainReward(items, options, ModelPath("b.safetensors")).ok());
+  options.seed = 2;
+  ASSERT_TRUE(TrainReward(items, options, ModelPath("c.safetensors")).ok());
   const std::string a = *ReadWholeFile(ModelPath("a.safetensors"));
   EXPECT_EQ(Sha256Hex(a), Sha256Hex(*ReadWholeFile(ModelPath("b.safetensors"))));
   EXPECT_NE(Sha256Hex(a), Sha256Hex(*ReadWholeFile(ModelPath("c.safetensors"))));
+  EXPECT_GT((*RewardModel::Load(ModelPath("a.safetensors")))->Disagreement("", "good", "bad"), 0);
 }
 
 TEST(RewardTest, NoisyLabelsAreNotBelievedToTheFull) {
-  const auto result = TrainReward(SyntheticPairs(3000, 0.3), {}, ModelPath("n.safetensors"));
-  ASSERT_TRUE(result.ok());
-  EXPECT_LT(result->test->negative_log_likelihood, 0.693);
-  EXPECT_GT(result->metrics.at("temperature"), 1.0);
+  const auto clean = TrainReward(SyntheticPairs(3000, 0), {}, ModelPath("k.safetensors"));
+  const auto noisy = TrainReward(SyntheticPairs(3000, 0.3), {}, ModelPath("n.safetensors"));
+  ASSERT_TRUE(clean.ok() && noisy.ok());
+  EXPECT_LT(noisy->test->negative_log_likelihood, 0.693);
+  EXPECT_NEAR(noisy->test->calibration_slope, 1, 3 * noisy->test->calibration_slope_error);
+  EXPECT_LT(noisy->test->calibration_error, 0.06);
+}
+
+TEST(RewardTest, ARankingTeachesWhatItsPairsDo) {
+  std::vector<PreferenceItem> items = SyntheticPairs(1000, 0);
+  for (PreferenceItem& item : items) {
+    const double preference = item.comparisons[0].preference_a;
+    item.comparisons.clear();
+    if (preference == 0.5) {
+      item.ranking = {{0, 1}};
+    } else {
+      item.ranking = preference == 1 ? std::vector<std::vector<int>>{{0}, {1}}
+                                     : std::vector<std::vector<int>>{{1}, {0}};
+    }
+  }
+  RewardTrainOptions options;
+  const auto whole = TrainReward(items, options, ModelPath("pl.safetensors"));
+  options.rankings_as_pairs = true;
+  const auto pairs = TrainReward(items, options, ModelPath("bt.safetensors"));
+  ASSERT_TRUE(whole.ok() && pairs.ok());
+  EXPECT_GT(whole->test->pair_accuracy, 0.9);
+  EXPECT_NEAR(whole->test->negative_log_likelihood, pairs->test->negative_log_likelihood, 1e-3);
+}
+
+TEST(RewardTest, ARoundFromTheChampionEndsWhereOneFitOfAllDoes) {
+  const auto items = SyntheticPairs(1500, 0.1);
+  const auto once = TrainReward(items, {}, ModelPath("once.safetensors"));
+  ASSERT_TRUE(once.ok()) << once.status();
+  RewardTrainOptions options;
+  options.strength = once->metrics.at("strength");
+  std::vector<PreferenceItem> half(items.begin(), items.begin() + 750);
+  ASSERT_TRUE(TrainReward(half, options, ModelPath("half.safetensors")).ok());
+  options.warm_start = ModelPath("half.safetensors");
+  const auto round = TrainReward(items, options, ModelPath("round.safetensors"));
+  ASSERT_TRUE(round.ok()) << round.status();
+  EXPECT_NEAR(round->test->pair_accuracy, once->test->pair_accuracy, 0.005);
+  EXPECT_NEAR(round->test->negative_log_likelihood, once->test->negative_log_likelihood, 1e-3);
+}
+
+TEST(RewardTest, ASingleResponseScoresAbove0WhenItIsSafe) {
+  std::vector<PreferenceItem> items;
+  for (PreferenceItem& pair : SyntheticPairs(600, 0)) {
+    if (pair.comparisons[0].preference_a == 0.5) continue;
+    PreferenceItem& item = items.emplace_back(pair);
+    item.prompt = absl::StrCat("prompt ", pair.id);
+    item.safe = pair.comparisons[0].preference_a == 1;
+    item.comparisons.clear();
+    item.responses.resize(1);
+    absl::StrAppend(&item.responses[0], *item.safe ? "good good" : "bad bad");
+  }
+  RewardTrainOptions options;
+  options.axis = "safe";
+  const auto result = TrainReward(items, options, ModelPath("safe.safetensors"));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_GT(result->test->pair_accuracy, 0.9);
+  EXPECT_GT(result->test->area_under_curve, 0.95);
+  options.axis = "helpful";
+  EXPECT_EQ(FieldOf(TrainReward(items, options, ModelPath("x")).status()), "axis");
 }
 
 TEST(RewardTest, RefusesBadInputByField) {
-  auto pairs = SyntheticPairs(10, 0);
-  pairs[3].preference_a = 1.5;
-  const auto bad = TrainReward(pairs, {}, ModelPath("x.safetensors"));
-  EXPECT_EQ(FieldOf(bad.status()), "pairs[3].preference_a");
+  auto items = SyntheticPairs(10, 0);
+  items[3].comparisons[0].preference_a = 1.5;
+  EXPECT_EQ(FieldOf(TrainReward(items, {}, "x").status()), "items[3].preference_a");
+  items[3].comparisons = {{0, 2, 1}};
+  EXPECT_EQ(FieldOf(TrainReward(items, {}, "x").status()), "items[3].comparisons");
+  items[3].comparisons.clear();
+  EXPECT_EQ(FieldOf(TrainReward(items, {}, "x").status()), "items[3]");
+  items[3].ranking = {{0}, {0}};
+  EXPECT_EQ(FieldOf(TrainReward(items, {}, "x").status()), "items[3].ranking");
   RewardTrainOptions options;
   options.bits = 40;
   EXPECT_EQ(FieldOf(TrainReward({}, options, "x").status()), "bits");
-  EXPECT_EQ(FieldOf(TrainReward({}, {}, "x").status()), "pairs");
+  options = {};
+  options.model = "forest";
+  EXPECT_EQ(FieldOf(TrainReward({}, options, "x").status()), "model");
+  EXPECT_EQ(FieldOf(TrainReward({}, {}, "x").status()), "items");
 }
 
-TEST(RewardTest, SubtractKeepsBucketsSortedAndDropsEqualOnes) {
-  EXPECT_EQ(Subtract({{1, 1.f}, {3, 2.f}}, {{1, 1.f}, {2, 1.f}}),
-            (SparseVector{{2, -1.f}, {3, 2.f}}));
-}
-
-std::vector<std::string> GzipLines(const std::string& path) {
-  std::vector<std::string> lines;
-  gzFile in = gzopen(path.c_str(), "rb");
-  if (in == nullptr) return lines;
-  std::vector<char> buffer(1 << 20);
-  while (gzgets(in, buffer.data(), static_cast<int>(buffer.size())) != nullptr) {
-    lines.emplace_back(buffer.data());
-  }
-  gzclose(in);
-  return lines;
+TEST(RewardTest, AFileOfAnotherFormatOrATornOneIsNotLoaded) {
+  const std::string path = ModelPath("torn.safetensors");
+  ASSERT_TRUE(TrainReward(SyntheticPairs(100, 0), {}, path).ok());
+  const std::string whole = *ReadWholeFile(path);
+  std::ofstream(path, std::ios::binary) << whole.substr(0, whole.size() - 8);
+  EXPECT_FALSE(RewardModel::Load(path).ok());
+  ASSERT_TRUE(WriteFileAtomically(path, EncodeTensorFile({}, {{"format", "other"}})).ok());
+  EXPECT_EQ(FieldOf(RewardModel::Load(path).status()), "model");
 }
 
 std::string SharedFolder() {
@@ -117,39 +203,23 @@ std::string SharedFolder() {
   return from_environment != nullptr ? from_environment : FAIRLEAD_SOURCE_FOLDER "/../shared";
 }
 
-std::string LastTurn(const std::string& dialogue) {
-  const std::string mark = "\n\nAssistant:";
-  return dialogue.substr(dialogue.rfind(mark) + mark.size());
-}
-
 TEST(RewardTest, BeatsChanceOnHumanHarmlessnessPairs) {
   const std::string folder = SharedFolder() + "/data/preference/hh_harmless/";
-  const auto train = GzipLines(folder + "train5k.lastturn.jsonl.gz");
-  const auto dev = GzipLines(folder + "dev.jsonl.gz");
-  if (train.empty() || dev.empty()) GTEST_SKIP() << "no preference data at " << folder;
-  std::vector<PreferencePair> pairs;
-  for (size_t i = 0; i < train.size() + dev.size(); ++i) {
-    const bool trains = i < train.size();
-    const auto json = nlohmann::json::parse(trains ? train[i] : dev[i - train.size()]);
-    PreferencePair pair;
-    pair.response_a = json["chosen"];
-    pair.response_b = json["rejected"];
-    if (!trains) {
-      pair.response_a = LastTurn(pair.response_a);
-      pair.response_b = LastTurn(pair.response_b);
-    }
-    pair.split = !trains ? Split::kTest : i % 10 == 0 ? Split::kValidation : Split::kTrain;
-    pairs.push_back(pair);
-  }
-  const auto result = TrainReward(pairs, {}, ModelPath("hh.safetensors"));
-  ASSERT_TRUE(result.ok()) << result.status();
-  RecordProperty("pair_accuracy", absl::StrCat(result->test->pair_accuracy));
-  std::printf("hh: accuracy %.4f NLL %.4f length-only %.4f temperature %.2f seconds %.2f\n",
-              result->test->pair_accuracy, result->test->negative_log_likelihood,
-              result->test->length_only_accuracy, result->metrics.at("temperature"),
-              result->metrics.at("seconds"));
-  EXPECT_GT(result->test->pair_accuracy, 0.58);
-  EXPECT_LT(result->test->negative_log_likelihood, 0.69);
+  const auto train = ReadPreferences({folder + "train5k.lastturn.jsonl.gz"});
+  const auto dev = ReadPreferences({folder + "dev.jsonl.gz"});
+  if (!train.ok() || !dev.ok()) GTEST_SKIP() << "no preference data at " << folder;
+  EXPECT_EQ(train->items.size(), 5000u);
+  EXPECT_EQ(dev->items.size(), 1169u);
+  RewardTrainOptions options;
+  options.strength = 4;
+  const std::string path = ModelPath("hh.safetensors");
+  ASSERT_TRUE(TrainReward(train->items, options, path).ok());
+  const auto model = RewardModel::Load(path);
+  ASSERT_TRUE(model.ok()) << model.status();
+  const RewardMetrics metrics = (*model)->Evaluate(dev->items);
+  RecordProperty("pair_accuracy", absl::StrCat(metrics.pair_accuracy));
+  EXPECT_GT(metrics.pair_accuracy, 0.60);
+  EXPECT_LT(metrics.negative_log_likelihood, 0.66);
 }
 
 }  // namespace

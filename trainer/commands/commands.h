@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "trainer/train.h"
@@ -30,18 +31,29 @@ absl::Status RunPredictOcr(const OcrUseCommand& command);
 absl::Status RunEvaluateOcr(const OcrUseCommand& command);
 
 struct RewardTrainCommand {
-  std::string file;
+  std::vector<std::string> files;
   std::string model_folder;
+  bool json = false;
   RewardTrainOptions options;
 };
 absl::Status RunTrainReward(const RewardTrainCommand& command);
 
 struct ScoreCommand {
   std::string model_folder;
-  std::string input;   // JSON lines with "response" and, optionally, "prompt".
-  std::string output;  // One score a line.
+  std::string input;   // JSON lines as of data/preference_file.h, judged or not; plain or .gz.
+  std::string output;  // One JSON object a line, in order.
+  size_t explain = 0;  // Words to give as reasons with each score.
+  bool json = false;
 };
 absl::Status RunScore(const ScoreCommand& command);
+
+struct RewardUseCommand {
+  std::string model_folder;
+  std::vector<std::string> files;
+  size_t words = 0;  // Of the whole model, to print.
+  bool json = false;
+};
+absl::Status RunEvaluateReward(const RewardUseCommand& command);
 
 inline constexpr char kModelFile[] = "model.safetensors";
 

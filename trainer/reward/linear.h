@@ -1,42 +1,62 @@
-// The Bradley–Terry fit behind TrainReward (Bradley and Terry 1952): P(A better) = σ(w·(x_A −
-// x_B)). Torch-free.
+// The convex fit behind TrainReward: scores linear in sparse features, any of the losses.
+// Torch-free and deterministic: the same input gives the same bits.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "trainer/reward/ngrams.h"
+#include "absl/types/span.h"
+#include "trainer/reward/features.h"
+#include "trainer/train.h"
 
 namespace fairlead::trainer {
 
-// One comparison: features of A minus features of B, P(A better) as judged, weight.
-struct Comparison {
-  SparseVector difference;
-  double target = 1.0;
-  double weight = 1.0;
+double Dot(absl::Span<const float> weights, const SparseVector& vector);
+
+// The loss of one item's judgements at the given scores of its responses: the mean over its
+// comparisons, its ranking's Plackett–Luce loss, or the logistic loss of its `safe`. All judgements
+// of an item are one element, so an item of many pairs weighs no more than another (Ouyang et al.
+// 2022, §3.5). Adds `weight` times the gradient.
+double ItemLoss(const PreferenceItem& item, double smoothing, absl::Span<const double> scores,
+                double weight, absl::Span<double> gradient);
+
+// The features of every response of a list of items, over the buckets that occur. Immutable.
+class DesignMatrix {
+ public:
+  // Keeps references: `items` must outlive the matrix.
+  DesignMatrix(const std::vector<const PreferenceItem*>& items, const TextFeatures& features);
+
+  size_t items() const { return items_.size(); }
+  const PreferenceItem& item(size_t i) const { return *items_[i]; }
+  const std::vector<uint32_t>& buckets() const { return buckets_; }  // Of the columns, sorted.
+  // Scores of the responses of item i.
+  void Scores(size_t i, absl::Span<const double> weights, std::vector<double>& scores) const;
+  // gradient += Σ_k slopes[k] · features of response k of item i.
+  void AddGradient(size_t i, absl::Span<const double> slopes, absl::Span<double> gradient) const;
+  // squares += weight · Σ of the squared features of item i's responses.
+  void AddSquares(size_t i, double weight, absl::Span<double> squares) const;
+
+ private:
+  std::vector<const PreferenceItem*> items_;
+  std::vector<size_t> first_row_;  // By item, with an end.
+  std::vector<size_t> row_begin_;  // By row, with an end.
+  std::vector<uint32_t> columns_;
+  std::vector<float> values_;
+  std::vector<uint32_t> buckets_;
 };
 
 struct LinearFitOptions {
-  int bits = 16;
-  int epochs = 20;
-  double l2 = 1e-4;
-  uint64_t seed = 1;
+  double strength = 1;  // Precision of the prior of every weight.
+  // Columns' own factors on `strength`, by column; empty: all 1.
+  std::vector<double> column_strength;
+  double smoothing = 0;
+  int max_steps = 100;
 };
 
-SparseVector Subtract(const SparseVector& a, const SparseVector& b);
-double Dot(const std::vector<float>& weights, const SparseVector& vector);
-// Without overflow for any x.
-double LogisticLoss(double margin, double target);
-double Sigmoid(double x);
-
-// Minimises mean weighted cross-entropy + l2/2 · |w|² by AdaGrad steps (Duchi et al. 2011) in an
-// order that Philox shuffles from the seed; the same input gives the same bits.
-std::vector<float> FitLinear(const std::vector<Comparison>& comparisons,
-                             const LinearFitOptions& options);
-
-// The temperature (0.05–20) with the least cross-entropy of σ(margin / temperature); 1 when there
-// are fewer than 20 comparisons.
-double FitMarginTemperature(const std::vector<float>& weights,
-                            const std::vector<Comparison>& comparisons);
+// Minimises Σ weight · ItemLoss + strength/2 · |w|² over the items listed in `rows` by L-BFGS
+// (Nocedal 1980; memory 8, diagonal first guess, Armijo steps) from `start` (empty: 0) until the
+// gradient is 1e-3 of its size at 0. One weight a column. O(steps · non-zeros).
+std::vector<double> FitLinear(const DesignMatrix& matrix, const std::vector<size_t>& rows,
+                              const LinearFitOptions& options, std::vector<double> start);
 
 }  // namespace fairlead::trainer

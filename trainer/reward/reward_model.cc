@@ -2,32 +2,34 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
+#include <optional>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/hash.h"
 #include "common/base/status.h"
 #include "trainer/checkpoint/safetensors.h"
+#include "trainer/reward/fit.h"
 #include "trainer/reward/linear.h"
+#include "trainer/reward/losses.h"
 #include "trainer/train.h"
 
 namespace fairlead::trainer {
 namespace {
 
-constexpr char kFormat[] = "fairlead.reward.v1";
-constexpr int kMinBits = 8;
-constexpr int kMaxBits = 22;
-
 class LinearRewardModel : public RewardModel {
  public:
-  LinearRewardModel(std::vector<float> weights, int bits, double temperature)
-      : weights_(std::move(weights)), bits_(bits), temperature_(temperature) {}
+  explicit LinearRewardModel(LinearReward model)
+      : model_(std::move(model)), features_(model_.features, model_.idf) {}
 
-  double Score(absl::string_view /*prompt*/, absl::string_view response) const override {
-    return Dot(weights_, HashedNgrams(response, bits_)) / temperature_;
+  const std::string& axis() const override { return model_.axis; }
+
+  double Score(absl::string_view prompt, absl::string_view response) const override {
+    double sum = 0;
+    const std::vector<double> scores = MemberScores(prompt, response);
+    for (const double score : scores) sum += score;
+    return sum / static_cast<double>(scores.size());
   }
 
   double PreferA(absl::string_view prompt, absl::string_view a,
@@ -35,69 +37,169 @@ class LinearRewardModel : public RewardModel {
     return std::clamp(Sigmoid(Score(prompt, a) - Score(prompt, b)), 1e-9, 1 - 1e-9);
   }
 
-  RewardMetrics Evaluate(absl::Span<const PreferencePair> pairs) const override {
-    RewardMetrics metrics;
-    double decided = 0, right = 0, longer_right = 0;
-    for (const PreferencePair& pair : pairs) {
-      const double margin =
-          Score(pair.prompt, pair.response_a) - Score(pair.prompt, pair.response_b);
-      metrics.negative_log_likelihood += LogisticLoss(margin, pair.preference_a);
-      ++metrics.count;
-      if (pair.preference_a == 0.5) continue;
-      const double side = pair.preference_a > 0.5 ? 1 : -1;
-      // An undecided model is right half of the time.
-      const auto share = [&](double difference) {
-        return difference == 0 ? 0.5 : (difference * side > 0 ? 1.0 : 0.0);
-      };
-      decided += 1;
-      right += share(margin);
-      longer_right += share(static_cast<double>(CountWords(pair.response_a)) -
-                            static_cast<double>(CountWords(pair.response_b)));
+  double Disagreement(absl::string_view prompt, absl::string_view a,
+                      absl::string_view b) const override {
+    const std::vector<double> of_a = MemberScores(prompt, a), of_b = MemberScores(prompt, b);
+    const auto count = static_cast<double>(of_a.size());
+    double sum = 0, squares = 0;
+    for (size_t m = 0; m < of_a.size(); ++m) {
+      sum += of_a[m] - of_b[m];
+      squares += (of_a[m] - of_b[m]) * (of_a[m] - of_b[m]);
     }
-    if (metrics.count > 0) metrics.negative_log_likelihood /= static_cast<double>(metrics.count);
-    if (decided > 0) {
-      metrics.pair_accuracy = right / decided;
-      metrics.length_only_accuracy = longer_right / decided;
+    return std::sqrt(std::max(0.0, squares / count - sum / count * (sum / count)));
+  }
+
+  std::vector<WordWeight> Explain(absl::string_view prompt, absl::string_view response,
+                                  size_t count) const override {
+    const SparseVector vector = features_.Of(prompt, response);
+    std::vector<WordWeight> words;
+    for (auto& [bucket, word] : features_.Named(response)) {
+      const auto at =
+          std::lower_bound(vector.begin(), vector.end(), bucket,
+                           [](const auto& entry, uint32_t wanted) { return entry.first < wanted; });
+      if (at == vector.end() || at->first != bucket) continue;
+      double weight = 0;
+      for (const auto& member : model_.members) weight += member[bucket];
+      weight *= at->second / model_.temperature / static_cast<double>(model_.members.size());
+      words.push_back({std::move(word), weight});
     }
-    return metrics;
+    std::stable_sort(words.begin(), words.end(), [](const WordWeight& a, const WordWeight& b) {
+      return std::abs(a.weight) > std::abs(b.weight);
+    });
+    if (words.size() > count) words.resize(count);
+    return words;
+  }
+
+  std::vector<WordWeight> TopWords() const override { return model_.top_words; }
+
+  RewardMetrics Evaluate(absl::Span<const PreferenceItem> items) const override {
+    std::vector<ScoredPair> pairs;
+    bool single = !items.empty();
+    for (const PreferenceItem& item : items) {
+      single = single && item.safe.has_value();
+      std::vector<double> scores;
+      for (const std::string& response : item.responses) {
+        scores.push_back(Score(item.prompt, response));
+      }
+      const std::vector<ScoredPair> scored = PairsOf(item, scores);
+      pairs.insert(pairs.end(), scored.begin(), scored.end());
+    }
+    return Measure(pairs, single);
   }
 
  private:
-  const std::vector<float> weights_;
-  const int bits_;
-  const double temperature_;
+  std::vector<double> MemberScores(absl::string_view prompt, absl::string_view response) const {
+    const SparseVector vector = features_.Of(prompt, response);
+    std::vector<double> scores;
+    for (const auto& member : model_.members) {
+      scores.push_back(Dot(member, vector) / model_.temperature);
+    }
+    return scores;
+  }
+
+  const LinearReward model_;
+  const TextFeatures features_;
 };
 
-absl::Status CheckInput(absl::Span<const PreferencePair> pairs, const RewardTrainOptions& options) {
-  if (options.bits < kMinBits || options.bits > kMaxBits) {
-    return FieldError("bits", absl::StrCat("must be ", kMinBits, " to ", kMaxBits));
+absl::Status CheckItem(const PreferenceItem& item, const std::string& field) {
+  const size_t count = item.responses.size();
+  const int judgements = (item.comparisons.empty() ? 0 : 1) + (item.ranking.empty() ? 0 : 1) +
+                         (item.safe.has_value() ? 1 : 0);
+  if (count < 1 || count > kMaxResponses) {
+    return FieldError(field + ".responses", absl::StrCat("must be 1 to ", kMaxResponses));
   }
-  if (options.epochs < 1 || options.epochs > 10000) {
-    return FieldError("epochs", "must be 1 to 10000");
+  if (judgements != 1 || (item.safe.has_value() && count != 1)) {
+    return FieldError(field, "needs comparisons, a ranking, or, alone, safe");
   }
-  if (!(options.l2 >= 0 && options.l2 <= 1)) return FieldError("l2", "must be 0 to 1");
-  for (size_t i = 0; i < pairs.size(); ++i) {
-    const PreferencePair& pair = pairs[i];
+  for (const Comparison& pair : item.comparisons) {
+    const int end = static_cast<int>(count);
+    if (pair.a < 0 || pair.a >= end || pair.b < 0 || pair.b >= end || pair.a == pair.b) {
+      return FieldError(field + ".comparisons", "must name two of the responses");
+    }
     if (!(pair.preference_a >= 0 && pair.preference_a <= 1)) {
-      return FieldError(absl::StrCat("pairs[", i, "].preference_a"), "must be 0 to 1");
+      return FieldError(field + ".preference_a", "must be 0 to 1");
     }
-    if (!(pair.weight >= 0 && std::isfinite(pair.weight))) {
-      return FieldError(absl::StrCat("pairs[", i, "].weight"), "must be finite and at least 0");
+  }
+  std::vector<bool> seen(count, false);
+  for (const auto& level : item.ranking) {
+    for (const int index : level) {
+      if (index < 0 || index >= static_cast<int>(count) || seen[index]) {
+        return FieldError(field + ".ranking", "must name each response at most once");
+      }
+      seen[index] = true;
     }
+  }
+  if (!(item.weight >= 0 && std::isfinite(item.weight))) {
+    return FieldError(field + ".weight", "must be finite and at least 0");
   }
   return absl::OkStatus();
 }
 
-std::string DigestOfPairs(absl::Span<const PreferencePair> pairs) {
+absl::Status CheckInput(absl::Span<const PreferenceItem> items, const RewardTrainOptions& options) {
+  if (options.model != "auto" && options.model != "linear" && options.model != "ensemble") {
+    return FieldError("model", "must be auto, linear or ensemble");
+  }
+  if (options.axis != "helpful" && options.axis != "safe") {
+    return FieldError("axis", "must be helpful or safe");
+  }
+  if (options.bits < 8 || options.bits > 22) return FieldError("bits", "must be 8 to 22");
+  if (!(options.strength >= 0 && options.strength <= 1e6)) {
+    return FieldError("strength", "must be 0 to 1000000");
+  }
+  if (!(options.smoothing >= 0 && options.smoothing < 0.5)) {
+    return FieldError("smoothing", "must be 0 to below 0.5");
+  }
+  bool alone = false, compared = false;
+  for (size_t i = 0; i < items.size(); ++i) {
+    RETURN_IF_ERROR(CheckItem(items[i], absl::StrCat("items[", i, "]")));
+    (items[i].safe.has_value() ? alone : compared) = true;
+  }
+  if (alone && options.axis == "helpful") {
+    return FieldError("axis", "single responses marked safe or not need the axis safe");
+  }
+  if (alone && compared) {
+    return FieldError("items", "single responses and comparisons need a model each");
+  }
+  return absl::OkStatus();
+}
+
+std::string DigestOf(absl::Span<const PreferenceItem> items) {
   Sha256 digest;
-  for (const PreferencePair& pair : pairs) {
-    for (const std::string* part : {&pair.id, &pair.prompt, &pair.response_a, &pair.response_b}) {
-      digest.Update(absl::StrCat(part->size(), ":", *part));
+  for (const PreferenceItem& item : items) {
+    std::string text =
+        absl::StrCat(item.id.size(), ":", item.id, item.prompt.size(), ":", item.prompt);
+    for (const std::string& response : item.responses) {
+      absl::StrAppend(&text, response.size(), ":", response);
     }
-    digest.Update(absl::StrFormat("%.17g,%.17g,%d;", pair.preference_a, pair.weight,
-                                  static_cast<int>(pair.split)));
+    for (const Comparison& pair : item.comparisons) {
+      absl::StrAppendFormat(&text, "%d>%d %.17g;", pair.a, pair.b, pair.preference_a);
+    }
+    for (const auto& level : item.ranking) {
+      for (const int index : level) absl::StrAppend(&text, index, "=");
+      absl::StrAppend(&text, ">");
+    }
+    absl::StrAppendFormat(&text, "%d,%.17g,%d|", item.safe.has_value() ? *item.safe : 2,
+                          item.weight, static_cast<int>(item.split));
+    digest.Update(text);
   }
   return digest.FinishHex();
+}
+
+// The pairs of a ranking as comparisons of equal weight, ties at 0.5.
+PreferenceItem AsPairs(PreferenceItem item) {
+  for (size_t level = 0; level < item.ranking.size(); ++level) {
+    const std::vector<int>& tied = item.ranking[level];
+    for (size_t i = 0; i < tied.size(); ++i) {
+      for (size_t j = i + 1; j < tied.size(); ++j) {
+        item.comparisons.push_back({tied[i], tied[j], 0.5});
+      }
+      for (size_t lower = level + 1; lower < item.ranking.size(); ++lower) {
+        for (const int index : item.ranking[lower]) item.comparisons.push_back({tied[i], index, 1});
+      }
+    }
+  }
+  item.ranking.clear();
+  return item;
 }
 
 void Flatten(const std::string& name, const RewardMetrics& metrics,
@@ -106,94 +208,56 @@ void Flatten(const std::string& name, const RewardMetrics& metrics,
   flat[name + ".pair_accuracy"] = metrics.pair_accuracy;
   flat[name + ".negative_log_likelihood"] = metrics.negative_log_likelihood;
   flat[name + ".length_only_accuracy"] = metrics.length_only_accuracy;
-}
-
-std::string EncodeReward(const std::vector<float>& weights, const RewardTrainOptions& options,
-                         double temperature, const std::string& data_digest) {
-  const TensorBytes tensor = {"weights",
-                              "F32",
-                              {static_cast<int64_t>(weights.size())},
-                              absl::string_view(reinterpret_cast<const char*>(weights.data()),
-                                                weights.size() * sizeof(float))};
-  return EncodeTensorFile({tensor}, {{"format", kFormat},
-                                     {"bits", absl::StrCat(options.bits)},
-                                     {"temperature", absl::StrFormat("%.17g", temperature)},
-                                     {"epochs", absl::StrCat(options.epochs)},
-                                     {"l2", absl::StrFormat("%.17g", options.l2)},
-                                     {"seed", absl::StrCat(options.seed)},
-                                     {"data_digest", data_digest}});
+  flat[name + ".calibration_error"] = metrics.calibration_error;
+  flat[name + ".calibration_slope"] = metrics.calibration_slope;
 }
 
 }  // namespace
 
-absl::StatusOr<RewardTrainResult> TrainReward(absl::Span<const PreferencePair> pairs,
+absl::StatusOr<RewardTrainResult> TrainReward(absl::Span<const PreferenceItem> items,
                                               const RewardTrainOptions& options,
                                               const std::string& output_path) {
   const auto started = std::chrono::steady_clock::now();
-  RETURN_IF_ERROR(CheckInput(pairs, options));
-  std::vector<Comparison> train, validation;
-  std::vector<PreferencePair> validation_pairs, test_pairs;
-  for (const PreferencePair& pair : pairs) {
-    if (pair.split == Split::kTest) {
-      test_pairs.push_back(pair);
-      continue;
-    }
-    Comparison comparison;
-    comparison.difference = Subtract(HashedNgrams(pair.response_a, options.bits),
-                                     HashedNgrams(pair.response_b, options.bits));
-    comparison.target = pair.preference_a;
-    comparison.weight = pair.weight;
-    const bool trains = pair.split == Split::kTrain;
-    (trains ? train : validation).push_back(std::move(comparison));
-    if (!trains) validation_pairs.push_back(pair);
+  RETURN_IF_ERROR(CheckInput(items, options));
+  std::vector<PreferenceItem> as_pairs;
+  std::vector<const PreferenceItem*> train;
+  std::vector<PreferenceItem> validation, test;
+  as_pairs.reserve(items.size());
+  for (const PreferenceItem& item : items) {
+    if (item.split == Split::kValidation) validation.push_back(item);
+    if (item.split == Split::kTest) test.push_back(item);
+    if (item.split != Split::kTrain) continue;
+    const bool turn = options.rankings_as_pairs && !item.ranking.empty();
+    train.push_back(turn ? &as_pairs.emplace_back(AsPairs(item)) : &item);
   }
-  if (train.empty()) return FieldError("pairs", "no training pair");
-  const std::vector<float> weights =
-      FitLinear(train, {options.bits, options.epochs, options.l2, options.seed});
-  const double temperature = FitMarginTemperature(weights, validation);
-  RETURN_IF_ERROR(WriteFileAtomically(
-      output_path, EncodeReward(weights, options, temperature, DigestOfPairs(pairs))));
-  const LinearRewardModel model(weights, options.bits, temperature);
+  if (train.empty()) return FieldError("items", "no training item");
+  std::optional<LinearReward> champion;
+  if (!options.warm_start.empty()) {
+    ASSIGN_OR_RETURN(champion, ReadReward(options.warm_start));
+  }
+  const FeatureOptions features = FeaturesFor(options, train[0]->safe.has_value());
+  LinearRewardFit fit =
+      FitReward(train, options, features, champion.has_value() ? &*champion : nullptr);
+  RETURN_IF_ERROR(WriteFileAtomically(output_path, EncodeReward(fit.model, DigestOf(items))));
   RewardTrainResult result;
-  result.validation = model.Evaluate(validation_pairs);
-  if (!test_pairs.empty()) result.test = model.Evaluate(test_pairs);
+  result.metrics["train.count"] = static_cast<double>(train.size());
+  result.metrics["temperature"] = fit.model.temperature;
+  result.metrics["strength"] = fit.model.strength;
+  const LinearRewardModel model(std::move(fit.model));
+  result.cross_fold = fit.cross_fold;
+  result.validation = model.Evaluate(validation);
+  if (!test.empty()) result.test = model.Evaluate(test);
+  Flatten("cross_fold", result.cross_fold, result.metrics);
   Flatten("validation", result.validation, result.metrics);
   if (result.test.has_value()) Flatten("test", *result.test, result.metrics);
-  result.metrics["train.count"] = static_cast<double>(train.size());
-  result.metrics["temperature"] = temperature;
   result.metrics["seconds"] =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   return result;
 }
 
 absl::StatusOr<std::unique_ptr<RewardModel>> RewardModel::Load(const std::string& path) {
-  ASSIGN_OR_RETURN(const TensorFile file, TensorFile::Read(path));
-  const auto format = file.metadata().find("format");
-  if (format == file.metadata().end() || format->second != kFormat) {
-    return FieldError("model", absl::StrCat(path, " is not a ", kFormat, " file"));
-  }
-  ASSIGN_OR_RETURN(const std::string bits_text, file.Metadata("bits"));
-  ASSIGN_OR_RETURN(const std::string temperature_text, file.Metadata("temperature"));
-  int bits = 0;
-  double temperature = 0;
-  const TensorBytes* stored = file.Find("weights");
-  if (!absl::SimpleAtoi(bits_text, &bits) || bits < kMinBits || bits > kMaxBits ||
-      !absl::SimpleAtod(temperature_text, &temperature) ||
-      !(temperature >= 0.01 && temperature <= 100) || stored == nullptr || stored->dtype != "F32" ||
-      stored->bytes.size() != (size_t{4} << bits)) {
-    return Error(absl::StatusCode::kDataLoss, "MODEL_FILE_CORRUPT",
-                 absl::StrCat(path, ": bits, temperature or weights do not fit"));
-  }
-  std::vector<float> weights(size_t{1} << bits);
-  std::memcpy(weights.data(), stored->bytes.data(), stored->bytes.size());
-  for (const float weight : weights) {
-    if (!std::isfinite(weight)) {
-      return Error(absl::StatusCode::kDataLoss, "MODEL_FILE_CORRUPT",
-                   absl::StrCat(path, ": a weight is not finite"));
-    }
-  }
-  return std::unique_ptr<RewardModel>(
-      std::make_unique<LinearRewardModel>(std::move(weights), bits, temperature));
+  ASSIGN_OR_RETURN(LinearReward model, ReadReward(path));
+  return std::unique_ptr<RewardModel>(std::make_unique<LinearRewardModel>(std::move(model)));
 }
 
 }  // namespace fairlead::trainer

@@ -1,0 +1,212 @@
+#include "trainer/reward/fit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/hash.h"
+#include "common/base/philox.h"
+#include "trainer/reward/linear.h"
+#include "trainer/reward/losses.h"
+
+namespace fairlead::trainer {
+namespace {
+
+constexpr size_t kFolds = 5;
+constexpr size_t kFewItems = 50;
+constexpr int kMembers = 5;
+constexpr size_t kTopWords = 100;
+constexpr uint32_t kDrawPurpose = 0xBA66;
+// From strong to weak, so that each fit starts near its end. A response alone has more blocks of
+// features, whose weights share what there is to explain.
+constexpr double kStrengths[] = {16, 8, 4, 2};
+constexpr double kStrengthsAlone[] = {4, 2, 1, 0.5};
+
+size_t FoldOf(const PreferenceItem& item) {
+  const std::string& group = item.prompt.empty() ? item.responses[0] : item.prompt;
+  return StableHash64(absl::StrCat("fold/", group)) % kFolds;
+}
+
+std::vector<double> ColumnStrength(const DesignMatrix& matrix, const TextFeatures& features) {
+  std::vector<double> factors(matrix.buckets().size(), 1.0);
+  for (size_t c = 0; c < factors.size(); ++c) {
+    // The bias is no evidence of anything: it is left free.
+    if (matrix.buckets()[c] == features.Dense(kBias)) factors[c] = 1e-3;
+  }
+  return factors;
+}
+
+// Length is learned so that words need not stand for it, and is not served.
+void DropLength(const DesignMatrix& matrix, const TextFeatures& features,
+                std::vector<double>& weights) {
+  for (size_t c = 0; c < weights.size(); ++c) {
+    if (matrix.buckets()[c] == features.Dense(kLength)) weights[c] = 0;
+  }
+}
+
+class Fitter {
+ public:
+  Fitter(const DesignMatrix& matrix, const TextFeatures& features, double smoothing)
+      : matrix_(matrix), features_(features) {
+    options_.smoothing = smoothing;
+    options_.column_strength = ColumnStrength(matrix, features);
+    for (size_t i = 0; i < matrix.items(); ++i) {
+      all_.push_back(i);
+      const size_t fold = FoldOf(matrix.item(i));
+      for (size_t k = 0; k < kFolds; ++k) (k == fold ? held_[k] : kept_[k]).push_back(i);
+    }
+  }
+
+  std::vector<double> Fit(const std::vector<size_t>& rows, double strength,
+                          std::vector<double> start) {
+    options_.strength = strength;
+    return FitLinear(matrix_, rows, options_, std::move(start));
+  }
+
+  // Every item's pairs by a fit of the other folds, at each strength.
+  std::map<double, std::vector<ScoredPair>> CrossFold(const std::vector<double>& strengths,
+                                                      const std::vector<double>& start) {
+    std::map<double, std::vector<ScoredPair>> pairs;
+    for (size_t fold = 0; fold < kFolds; ++fold) {
+      std::vector<double> weights = start;
+      for (const double strength : strengths) {
+        weights = Fit(kept_[fold], strength, std::move(weights));
+        std::vector<double> served = weights, scores;
+        DropLength(matrix_, features_, served);
+        for (const size_t i : held_[fold]) {
+          matrix_.Scores(i, served, scores);
+          const auto scored = PairsOf(matrix_.item(i), scores);
+          pairs[strength].insert(pairs[strength].end(), scored.begin(), scored.end());
+        }
+      }
+    }
+    return pairs;
+  }
+
+  const std::vector<size_t>& all() const { return all_; }
+
+ private:
+  const DesignMatrix& matrix_;
+  const TextFeatures& features_;
+  LinearFitOptions options_;
+  std::vector<size_t> all_;
+  std::vector<size_t> held_[kFolds], kept_[kFolds];
+};
+
+void Divide(std::vector<ScoredPair>& pairs, double temperature) {
+  for (ScoredPair& pair : pairs) pair.margin /= temperature;
+}
+
+// The strength whose held-out scores, at their own best temperature, are the likeliest.
+double ChooseStrength(std::map<double, std::vector<ScoredPair>> by_strength) {
+  double best = 0, least = INFINITY;
+  for (auto& [strength, pairs] : by_strength) {
+    Divide(pairs, 1 / FitSlope(pairs).factor);
+    double loss = 0;
+    for (const ScoredPair& pair : pairs) loss += LogisticLoss(pair.margin, pair.target);
+    if (loss < least) {
+      least = loss;
+      best = strength;
+    }
+  }
+  return best;
+}
+
+// Item numbers drawn with replacement (bootstrap aggregation, Breiman 1996).
+std::vector<size_t> Draw(size_t count, uint64_t seed, uint32_t member) {
+  PhiloxStream stream(seed, member, 0, kDrawPurpose);
+  std::vector<size_t> rows(count);
+  for (size_t& row : rows) row = stream.Below(static_cast<uint32_t>(count));
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+std::vector<WordWeight> TopWordsOf(const std::vector<const PreferenceItem*>& items,
+                                   const TextFeatures& features, const std::vector<float>& weights,
+                                   double temperature) {
+  std::map<uint32_t, std::string> names;
+  for (const PreferenceItem* item : items) {
+    for (const std::string& response : item->responses) {
+      for (auto& [bucket, word] : features.Named(response)) names.emplace(bucket, std::move(word));
+    }
+  }
+  std::vector<WordWeight> words;
+  for (auto& [bucket, word] : names) words.push_back({word, weights[bucket] / temperature});
+  std::sort(words.begin(), words.end(), [](const WordWeight& a, const WordWeight& b) {
+    return std::abs(a.weight) != std::abs(b.weight) ? std::abs(a.weight) > std::abs(b.weight)
+                                                    : a.word < b.word;
+  });
+  if (words.size() > kTopWords) words.resize(kTopWords);
+  return words;
+}
+
+std::vector<double> StartFrom(const LinearReward* champion, const DesignMatrix& matrix,
+                              const TextFeatures& features) {
+  if (champion == nullptr || champion->features.bits != features.options().bits) return {};
+  std::vector<double> start;
+  for (const uint32_t bucket : matrix.buckets()) start.push_back(champion->members[0][bucket]);
+  return start;
+}
+
+}  // namespace
+
+FeatureOptions FeaturesFor(const RewardTrainOptions& options, bool single_responses) {
+  FeatureOptions features;
+  features.bits = options.bits;
+  if (options.drop_length) features.length = 0.3f;
+  if (single_responses) {
+    features.prompt = 1;
+    features.word_pairs = 1;
+    features.crosses = 1;
+    features.overlap = 1;
+  }
+  return features;
+}
+
+LinearRewardFit FitReward(const std::vector<const PreferenceItem*>& items,
+                          const RewardTrainOptions& options, const FeatureOptions& feature_options,
+                          const LinearReward* champion) {
+  const TextFeatures features = TextFeatures::Count(feature_options, items);
+  const DesignMatrix matrix(items, features);
+  Fitter fitter(matrix, features, options.smoothing);
+  LinearRewardFit fit;
+  LinearReward& model = fit.model;
+  model.axis = options.axis;
+  model.features = feature_options;
+  model.strength = options.strength > 0  ? options.strength
+                   : champion != nullptr ? champion->strength
+                                         : 1;
+  const std::vector<double> start = StartFrom(champion, matrix, features);
+  if (items.size() >= kFewItems) {
+    std::vector<double> strengths = {model.strength};
+    if (options.strength <= 0 && champion == nullptr) {
+      const auto& choice = items[0]->safe.has_value() ? kStrengthsAlone : kStrengths;
+      strengths.assign(std::begin(choice), std::end(choice));
+    }
+    auto cross_fold = fitter.CrossFold(strengths, start);
+    model.strength = ChooseStrength(cross_fold);
+    std::vector<ScoredPair>& pairs = cross_fold[model.strength];
+    model.temperature = std::clamp(1 / FitSlope(pairs).factor, 0.02, 50.0);
+    Divide(pairs, model.temperature);
+    fit.cross_fold = Measure(pairs, items[0]->safe.has_value());
+  }
+  const int members = options.model == "ensemble" ? kMembers : 1;
+  for (int member = 0; member < members; ++member) {
+    const std::vector<size_t> rows =
+        members == 1 ? fitter.all()
+                     : Draw(items.size(), options.seed, static_cast<uint32_t>(member));
+    std::vector<double> weights = fitter.Fit(rows, model.strength, start);
+    DropLength(matrix, features, weights);
+    std::vector<float>& stored = model.members.emplace_back(features.buckets(), 0.0f);
+    for (size_t c = 0; c < weights.size(); ++c) {
+      stored[matrix.buckets()[c]] = static_cast<float>(weights[c]);
+    }
+  }
+  model.idf = features.idf();
+  model.top_words = TopWordsOf(items, features, model.members[0], model.temperature);
+  return fit;
+}
+
+}  // namespace fairlead::trainer
