@@ -8,12 +8,37 @@
 #include <iterator>
 
 #include "absl/strings/ascii.h"
+#include "absl/time/time.h"
 #include "common/base/log.h"
 #include "scheduler/server.h"
 
 namespace {
 
 constexpr int kExitSetting = 64;  // A setting is wrong: starting again changes nothing.
+
+void AddAge(CLI::App& app, const std::string& name, absl::Duration& age, const std::string& help) {
+  app.add_option_function<std::string>(
+         name,
+         [name, &age](const std::string& text) {
+           if (!absl::ParseDuration(text, &age)) {
+             throw CLI::ValidationError(name, "'" + text + "' is no duration, like 90m or 168h");
+           }
+         },
+         help)
+      ->default_str(absl::FormatDuration(age));
+}
+
+void AddRetention(CLI::App& app, fairlead::operate::Retention& retention) {
+  AddAge(app, "--task_retention", retention.ended,
+         "How long ended tasks stay in Redis (the record log keeps them)");
+  app.add_option("--task_retention_count", retention.ended_count,
+                 "Ended tasks a shard keeps in Redis at most; the oldest leave first")
+      ->capture_default_str();
+  AddAge(app, "--dead_retention", retention.dead, "How long dead letters can be replayed");
+  app.add_option("--dead_retention_count", retention.dead_count,
+                 "Dead letters a shard keeps at most; the oldest leave first")
+      ->capture_default_str();
+}
 
 }  // namespace
 
@@ -41,6 +66,7 @@ int main(int argc, char** argv) {
   app.add_option("--replica", options.replica, "Name of this replica");
   app.add_option("--shards", options.topology.shards, "Task shards, fixed at creation");
   app.add_option("--homes", options.topology.homes, "Contractor homes, fixed at creation");
+  AddRetention(app, options.retention);
   app.add_flag("--dev", options.dev_mode,
                "Allow a Redis without AOF: acknowledged work may be lost");
   CLI11_PARSE(app, argc, argv);

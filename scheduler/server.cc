@@ -53,6 +53,7 @@ class ServerImpl final : public Server {
         registry_store_(&caller_),
         scores_(&registry_),
         index_(log_.get()),
+        archive_(&tasks_, &index_),
         hub_(&registry_, &view_, &homes_),
         folder_(&homes_, options.topology),
         blobs_(NewDirectoryBlobStore(options.data_directory + "/blobs")),
@@ -66,11 +67,14 @@ class ServerImpl final : public Server {
         dispatcher_({&tasks_, &view_, &registry_, &scores_, log_.get(), &index_},
                     dispatch::DefaultPolicy()),
         reaper_(&tasks_, &jobs_),
+        archiver_(
+            &tasks_, [this](absl::string_view slot) { return follower_.DurableSeq(slot); },
+            options.retention),
         methods_(rpc::ServedServices()),
         authenticator_(&registry_, &methods_),
-        parts_{&clock_,      &authenticator_, &tasks_,    &homes_, &registry_store_,
-               &registry_,   &index_,         &follower_, &view_,  &scores_,
-               blobs_.get(), &jobs_,          &grants_},
+        parts_{&clock_,          &authenticator_, &tasks_, &archive_,  &homes_,
+               &registry_store_, &registry_,      &index_, &follower_, &view_,
+               &scores_,         blobs_.get(),    &jobs_,  &grants_},
         executor_(kStreamThreads),
         projects_service_(&parts_),
         tasks_service_(&parts_),
@@ -97,12 +101,13 @@ class ServerImpl final : public Server {
   store::Gate gate_;
   redis::ConnectionPool pool_;
   store::SlotCaller caller_;
-  store::TaskStore tasks_;
+  store::RedisTaskStore tasks_;
   store::HomeStore homes_;
   store::RegistryStore registry_store_;
   store::RegistryView registry_;
   quality::ScoreBook scores_;
   store::LogIndex index_;
+  store::TaskArchive archive_;
   dispatch::TaskView view_;
   api::WorkHub hub_;
   collect::PayFolder folder_;
@@ -114,6 +119,7 @@ class ServerImpl final : public Server {
   collect::Collector collector_;
   dispatch::Dispatcher dispatcher_;
   operate::Reaper reaper_;
+  operate::Archiver archiver_;
   rpc::MethodTable methods_;
   api::Authenticator authenticator_;
   api::JobGrants grants_;
@@ -199,6 +205,7 @@ void ServerImpl::StartLoops() {
   add("fold-pay", absl::Milliseconds(200), leader_only([this] { return folder_.RunOnce(); }));
   add("reap", absl::Milliseconds(50),
       leader_only([this] { return reaper_.RunOnce(clock_.Now()); }));
+  add("archive", absl::Seconds(1), leader_only([this] { return archiver_.RunOnce(clock_.Now()); }));
   add("learn", absl::Milliseconds(200),
       leader_only([this] { return models_.RunOnce(clock_.Now()); }));
   add("presence", absl::Seconds(15), [this]() -> absl::StatusOr<int> {
@@ -277,7 +284,7 @@ absl::Status ServerOptions::Validate() const {
   if (topology.homes < 1 || topology.homes > 1024)
     return FieldError("--homes", "must be 1 to 1024");
   if (topology.lanes != 1) return FieldError("--lanes", "must be 1");
-  return absl::OkStatus();
+  return retention.Validate();
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {

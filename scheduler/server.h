@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/redis/connection.h"
+#include "scheduler/operate/archiver.h"
 #include "scheduler/store/slots.h"
 
 namespace fairlead::scheduler {
@@ -21,7 +22,8 @@ struct ServerOptions {
   std::string bootstrap_operator_token_file;  // Optional.
   std::string replica = "scheduler-0";
   store::Topology topology;
-  bool dev_mode = false;  // Allows a Redis without AOF; says so.
+  operate::Retention retention;  // Of ended tasks in Redis.
+  bool dev_mode = false;         // Allows a Redis without AOF; says so.
 
   // FIELD_INVALID naming the setting.
   absl::Status Validate() const;

@@ -36,7 +36,8 @@ inline std::string ReadyKey(absl::string_view slot, absl::string_view project) {
   return SlotKey(slot, absl::StrCat("r:", project));
 }
 // HASH of a task: p (project), st, v (version), want, have, open, rank, exp, rec (TaskRecord), pre
-// (PrelabelRecord), lab (LabelRecord), why. Archived after it ended.
+// (PrelabelRecord), lab (LabelRecord), why, es (sequence of the last event, once ended). Archived
+// after it ended.
 inline std::string TaskKey(absl::string_view slot, absl::string_view task) {
   return SlotKey(slot, absl::StrCat("t:", task));
 }
@@ -55,9 +56,9 @@ inline std::string DelayedKey(absl::string_view slot) { return SlotKey(slot, "z"
 inline std::string LiveKey(absl::string_view slot) { return SlotKey(slot, "live"); }
 // ZSET of tasks with something to decide, by when it came (ms). Collector.
 inline std::string DirtyKey(absl::string_view slot) { return SlotKey(slot, "d"); }
-// ZSET of DEAD tasks by time of death (ms).
+// ZSET of DEAD tasks by time of death (ms), until archived.
 inline std::string DeadKey(absl::string_view slot) { return SlotKey(slot, "dead"); }
-// ZSET of ended tasks by end (ms), until archived.
+// ZSET of other ended tasks by end (ms), until archived.
 inline std::string EndedKey(absl::string_view slot) { return SlotKey(slot, "end"); }
 // STRING "<body hash> <id>,<id>,…", PX 7 days: a submit's answer, for its repetition.
 inline std::string RequestKey(absl::string_view slot, absl::string_view project,

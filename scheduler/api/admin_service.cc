@@ -215,8 +215,14 @@ absl::Status AdminServiceImpl::Replay(const v1::ReplayDeadLetterRequest& request
   ASSIGN_OR_RETURN(store::v1::ProjectRecord project, parts_.registry->Project(task.project.key()));
   const absl::Time expire =
       parts_.clock->Now() + absl::Milliseconds(ToMillis(project.settings().task_expiry()));
-  ASSIGN_OR_RETURN(uint64_t seq, parts_.tasks->Replay(task.ref(), expire));
-  return AwaitTask(parts_, task.project.key(), seq);
+  absl::StatusOr<uint64_t> seq = parts_.tasks->Replay(task.ref(), expire);
+  if (absl::IsNotFound(seq.status()) && parts_.archive->Load(task.ref()).ok()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "STATE_ARCHIVED",
+                 absl::StrCat("task ", task.task,
+                              " has left the queues after its retention: submit it again"));
+  }
+  RETURN_IF_ERROR(seq.status());
+  return AwaitTask(parts_, task.project.key(), *seq);
 }
 
 grpc::Status AdminServiceImpl::CreateTenant(grpc::ServerContext* context,

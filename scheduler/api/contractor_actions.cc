@@ -35,13 +35,20 @@ absl::StatusOr<store::v1::Placement> PlaceOf(const store::TaskState& task,
 
 }  // namespace
 
+absl::Status ContractorActions::Refusal(const absl::Status& status, const Principal& principal,
+                                        const AssignmentName& name,
+                                        const std::string& token) const {
+  return parts_.archive->RefusalOf(status, name.task.ref(), principal.contractor, token);
+}
+
 absl::StatusOr<v1::Assignment> ContractorActions::Accept(const Principal& principal,
                                                          const v1::AcceptOfferRequest& request) {
   ASSIGN_OR_RETURN(AssignmentName name, ParseAssignment("assignment", request.assignment()));
   const std::string project_key = name.task.project.key();
   ASSIGN_OR_RETURN(store::v1::ProjectRecord project, parts_.registry->Project(project_key));
-  ASSIGN_OR_RETURN(store::Accepted accepted,
-                   parts_.tasks->Accept(name.task.ref(), principal.contractor, request.token()));
+  absl::StatusOr<store::Accepted> accepted =
+      parts_.tasks->Accept(name.task.ref(), principal.contractor, request.token());
+  if (!accepted.ok()) return Refusal(accepted.status(), principal, name, request.token());
   ASSIGN_OR_RETURN(store::TaskState task, parts_.tasks->Load(name.task.ref()));
   v1::Assignment assignment;
   assignment.set_name(request.assignment());
@@ -49,7 +56,7 @@ absl::StatusOr<v1::Assignment> ContractorActions::Accept(const Principal& princi
   *assignment.mutable_payload() = task.record.payload();
   *assignment.mutable_answer_schema() = project.settings().answer_schema();
   assignment.set_guidelines_version(project.settings().guidelines_version());
-  *assignment.mutable_submit_before() = ToTimestamp(accepted.deadline_ms);
+  *assignment.mutable_submit_before() = ToTimestamp(accepted->deadline_ms);
   if (project.settings().model_loop().show_prelabel() && task.has_prelabel) {
     *assignment.mutable_prelabel() = ToPrelabel(task.prelabel);
   }
@@ -59,10 +66,11 @@ absl::StatusOr<v1::Assignment> ContractorActions::Accept(const Principal& princi
 absl::Status ContractorActions::Decline(const Principal& principal,
                                         const v1::DeclineOfferRequest& request) {
   ASSIGN_OR_RETURN(AssignmentName name, ParseAssignment("assignment", request.assignment()));
-  return parts_.tasks
-      ->Release(name.task.ref(), principal.contractor, request.token(),
-                store::v1::Placement::DECLINED, "")
-      .status();
+  return Refusal(parts_.tasks
+                     ->Release(name.task.ref(), principal.contractor, request.token(),
+                               store::v1::Placement::DECLINED, "")
+                     .status(),
+                 principal, name, request.token());
 }
 
 absl::StatusOr<v1::Receipt> ContractorActions::Submit(const Principal& principal,
@@ -70,7 +78,7 @@ absl::StatusOr<v1::Receipt> ContractorActions::Submit(const Principal& principal
   ASSIGN_OR_RETURN(AssignmentName name, ParseAssignment("assignment", request.assignment()));
   const std::string project_key = name.task.project.key();
   ASSIGN_OR_RETURN(store::v1::ProjectRecord project, parts_.registry->Project(project_key));
-  ASSIGN_OR_RETURN(store::TaskState task, parts_.tasks->Load(name.task.ref()));
+  ASSIGN_OR_RETURN(store::TaskState task, parts_.archive->Load(name.task.ref()));
   ASSIGN_OR_RETURN(store::v1::Placement place, PlaceOf(task, principal, name));
   RETURN_IF_ERROR(ValidateAnswer("answer", project.settings().answer_schema(), request.answer(),
                                  task.record.payload().ranking().responses_size()));
@@ -88,20 +96,27 @@ absl::StatusOr<v1::Receipt> ContractorActions::Submit(const Principal& principal
   pay.set_micros(rate.micros_per_annotation());
   pay.set_currency(rate.currency());
   pay.set_rate_version(rate.version());
-  ASSIGN_OR_RETURN(
-      store::Annotated annotated,
-      parts_.tasks->Annotate(name.task.ref(), principal.contractor, request.token(), record));
-  RETURN_IF_ERROR(AwaitTask(parts_, project_key, annotated.seq));
-  return ToReceipt(project_key, annotated.record);
+  absl::StatusOr<store::Annotated> annotated =
+      parts_.tasks->Annotate(name.task.ref(), principal.contractor, request.token(), record);
+  if (!annotated.ok()) {
+    // Repeated after the task left Redis: its first receipt stands in the log.
+    ASSIGN_OR_RETURN(record,
+                     parts_.archive->FirstAnnotation(annotated.status(), name.task.ref(),
+                                                     principal.contractor, request.token()));
+    return ToReceipt(project_key, record);
+  }
+  RETURN_IF_ERROR(AwaitTask(parts_, project_key, annotated->seq));
+  return ToReceipt(project_key, annotated->record);
 }
 
 absl::Status ContractorActions::Return(const Principal& principal,
                                        const v1::ReturnAssignmentRequest& request) {
   ASSIGN_OR_RETURN(AssignmentName name, ParseAssignment("assignment", request.assignment()));
-  return parts_.tasks
-      ->Release(name.task.ref(), principal.contractor, request.token(),
-                store::v1::Placement::RETURNED, "")
-      .status();
+  return Refusal(parts_.tasks
+                     ->Release(name.task.ref(), principal.contractor, request.token(),
+                               store::v1::Placement::RETURNED, "")
+                     .status(),
+                 principal, name, request.token());
 }
 
 absl::Status ContractorActions::Report(const Principal& principal,
@@ -110,10 +125,11 @@ absl::Status ContractorActions::Report(const Principal& principal,
   if (request.reason().empty() || request.reason().size() > 1024) {
     return FieldError("reason", "must be 1 to 1,024 bytes");
   }
-  ASSIGN_OR_RETURN(uint64_t seq,
-                   parts_.tasks->Release(name.task.ref(), principal.contractor, request.token(),
-                                         store::v1::Placement::REPORTED, request.reason()));
-  return AwaitTask(parts_, name.task.project.key(), seq);
+  absl::StatusOr<uint64_t> seq =
+      parts_.tasks->Release(name.task.ref(), principal.contractor, request.token(),
+                            store::v1::Placement::REPORTED, request.reason());
+  if (!seq.ok()) return Refusal(seq.status(), principal, name, request.token());
+  return AwaitTask(parts_, name.task.project.key(), *seq);
 }
 
 std::vector<v1::Offer> ContractorActions::Offers(const Principal& principal) const {

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "fairlead/v1/contractor_service.pb.h"
+#include "scheduler/api/names.h"
 #include "scheduler/api/parts.h"
 
 namespace fairlead::api {
@@ -27,6 +28,10 @@ class ContractorActions {
   std::vector<v1::Offer> Offers(const Principal& principal) const;
 
  private:
+  // A refusal of the store, or of the log when the task has left the store.
+  absl::Status Refusal(const absl::Status& status, const Principal& principal,
+                       const AssignmentName& name, const std::string& token) const;
+
   const Parts& parts_;
 };
 

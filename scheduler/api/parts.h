@@ -12,16 +12,18 @@
 #include "scheduler/store/event_follower.h"
 #include "scheduler/store/home_store.h"
 #include "scheduler/store/log_index.h"
+#include "scheduler/store/redis_task_store.h"
 #include "scheduler/store/registry_store.h"
 #include "scheduler/store/registry_view.h"
-#include "scheduler/store/task_store.h"
+#include "scheduler/store/task_archive.h"
 
 namespace fairlead::api {
 
 struct Parts {
   const Clock* clock;
   const Authenticator* authenticator;
-  store::TaskStore* tasks;
+  store::RedisTaskStore* tasks;
+  const store::TaskArchive* archive;
   store::HomeStore* homes;
   store::RegistryStore* registry_store;
   const store::RegistryView* registry;

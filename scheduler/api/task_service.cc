@@ -12,6 +12,7 @@
 #include "scheduler/api/names.h"
 #include "scheduler/api/validate.h"
 #include "scheduler/learn/manifests.h"
+#include "scheduler/store/task_refusals.h"
 
 namespace fairlead::api {
 namespace {
@@ -106,7 +107,7 @@ absl::Status TaskServiceImpl::Read(const Principal& principal, const std::string
                                    v1::Task& response) {
   ASSIGN_OR_RETURN(TaskName task, ParseTask("name", name));
   RETURN_IF_ERROR(CheckTenant(principal, task.project.tenant));
-  ASSIGN_OR_RETURN(store::TaskState state, parts_.tasks->Load(task.ref()));
+  ASSIGN_OR_RETURN(store::TaskState state, parts_.archive->Load(task.ref()));
   response = ToTask(state, /*with_annotations=*/true);
   return absl::OkStatus();
 }
@@ -123,7 +124,7 @@ absl::Status TaskServiceImpl::List(const Principal& principal, const v1::ListTas
     response.set_next_page_token(page.back());
   }
   for (const std::string& task : page) {
-    absl::StatusOr<store::TaskState> state = parts_.tasks->Load({name.key(), task});
+    absl::StatusOr<store::TaskState> state = parts_.archive->Load({name.key(), task});
     if (absl::IsNotFound(state.status())) continue;
     RETURN_IF_ERROR(state.status());
     *response.add_tasks() = ToTask(*state, /*with_annotations=*/false);
@@ -139,8 +140,16 @@ absl::Status TaskServiceImpl::Cancel(const Principal& principal,
     return FieldError("reason", "at most 1,024 bytes are allowed");
   const std::string reason =
       request.reason().empty() ? "cancelled by the client" : request.reason();
-  ASSIGN_OR_RETURN(uint64_t seq, parts_.tasks->End(task.ref(), v1::Task::CANCELLED, reason));
-  RETURN_IF_ERROR(AwaitTask(parts_, task.project.key(), seq));
+  absl::StatusOr<uint64_t> seq = parts_.tasks->End(task.ref(), v1::Task::CANCELLED, reason);
+  if (absl::IsNotFound(seq.status())) {
+    // Ended long ago: refused as if it were still in Redis.
+    ASSIGN_OR_RETURN(store::TaskState ended, parts_.archive->Load(task.ref()));
+    if (ended.state != v1::Task::CANCELLED)
+      return store::HasEnded(task.task, v1::Task::State_Name(ended.state));
+    seq = 0;
+  }
+  RETURN_IF_ERROR(seq.status());
+  RETURN_IF_ERROR(AwaitTask(parts_, task.project.key(), *seq));
   return Read(principal, request.name(), response);
 }
 

@@ -8,15 +8,15 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "scheduler/quality/score_book.h"
+#include "scheduler/store/redis_task_store.h"
 #include "scheduler/store/registry_view.h"
-#include "scheduler/store/task_store.h"
 
 namespace fairlead::collect {
 
 // Thread-compatible: one thread calls RunOnce.
 class Collector {
  public:
-  Collector(store::TaskStore* tasks, const store::RegistryView* registry,
+  Collector(store::RedisTaskStore* tasks, const store::RegistryView* registry,
             const quality::ScoreBook* scores)
       : tasks_(tasks), registry_(registry), scores_(scores) {}
 
@@ -28,7 +28,7 @@ class Collector {
   absl::Status Conclude(const store::TaskRef& ref, const store::v1::ProjectRecord& project,
                         const store::TaskState& task);
 
-  store::TaskStore* const tasks_;
+  store::RedisTaskStore* const tasks_;
   const store::RegistryView* const registry_;
   const quality::ScoreBook* const scores_;
 };

@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "common/base/status.h"
 #include "common/redis/keys.h"
+#include "scheduler/store/redis_task_store.h"
 
 namespace fairlead::dispatch {
 namespace {

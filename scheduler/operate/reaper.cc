@@ -45,7 +45,10 @@ absl::StatusOr<int> Reaper::RunOnce(absl::Time now) {
   for (const std::string& slot : tasks_->topology().ShardSlots()) {
     ASSIGN_OR_RETURN(std::vector<Due> places, DueIn(slot, redis::DeadlinesKey(slot), now));
     for (const Due& due : places) {
-      RETURN_IF_ERROR(OnlyOutages(tasks_->ReleaseDue(due.project, due.task, due.contractor)));
+      RETURN_IF_ERROR(OnlyOutages(tasks_
+                                      ->Release({due.project, due.task}, due.contractor, "",
+                                                store::v1::Placement::LAPSED, "")
+                                      .status()));
     }
     ASSIGN_OR_RETURN(std::vector<Due> starting, DueIn(slot, redis::DelayedKey(slot), now));
     for (const Due& due : starting) {

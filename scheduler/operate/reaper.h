@@ -10,14 +10,14 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/queue/job_queue.h"
-#include "scheduler/store/task_store.h"
+#include "scheduler/store/redis_task_store.h"
 
 namespace fairlead::operate {
 
 // Thread-compatible: one thread calls RunOnce.
 class Reaper {
  public:
-  Reaper(store::TaskStore* tasks, queue::JobQueue* jobs) : tasks_(tasks), jobs_(jobs) {}
+  Reaper(store::RedisTaskStore* tasks, queue::JobQueue* jobs) : tasks_(tasks), jobs_(jobs) {}
 
   // At most 100 of each kind a shard; returns how many were due.
   absl::StatusOr<int> RunOnce(absl::Time now);
@@ -31,7 +31,7 @@ class Reaper {
   absl::StatusOr<std::vector<Due>> DueIn(const std::string& slot, const std::string& key,
                                          absl::Time now);
 
-  store::TaskStore* const tasks_;
+  store::RedisTaskStore* const tasks_;
   queue::JobQueue* const jobs_;
 };
 

@@ -184,6 +184,14 @@ absl::Status EventFollower::AwaitDurable(absl::string_view name, uint64_t seq,
   return absl::OkStatus();
 }
 
+uint64_t EventFollower::DurableSeq(absl::string_view name) const {
+  MutexLock lock(&mu_);
+  for (const auto& slot : slots_) {
+    if (slot->name == name) return slot->cursor;
+  }
+  return 0;
+}
+
 uint64_t EventFollower::DurableTotal() const {
   MutexLock lock(&mu_);
   uint64_t total = 0;

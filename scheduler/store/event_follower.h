@@ -47,6 +47,8 @@ class EventFollower {
   // lost with the machine.
   absl::Status AwaitDurable(absl::string_view slot, uint64_t seq, absl::Duration timeout);
 
+  // Up to which event of `slot` the record log holds everything; 0 for a slot not followed.
+  uint64_t DurableSeq(absl::string_view slot) const;
   // Sum over the slots of what is durable.
   uint64_t DurableTotal() const;
 

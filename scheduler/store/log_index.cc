@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/status.h"
+#include "scheduler/store/task_refusals.h"
 
 namespace fairlead::store {
 
@@ -123,20 +124,23 @@ absl::StatusOr<std::vector<v1::Event>> LogIndex::History(absl::string_view task,
   return events;
 }
 
-absl::StatusOr<v1::TaskRecord> LogIndex::Submission(absl::string_view task) const {
+absl::StatusOr<v1::Event> LogIndex::SubmissionEvent(absl::string_view task) const {
   int64_t position = -1;
   {
     MutexLock lock(&mu_);
     auto found = tasks_.find(task);
     if (found != tasks_.end()) position = found->second.submit;
   }
-  if (position >= 0) {
-    ASSIGN_OR_RETURN(v1::Event event, ReadEvent(position));
-    for (v1::TaskRecord& record : *event.mutable_tasks_submitted()->mutable_tasks()) {
-      if (record.task() == task) return std::move(record);
-    }
+  if (position < 0) return NoSuchTask(task);
+  return ReadEvent(position);
+}
+
+absl::StatusOr<v1::TaskRecord> LogIndex::Submission(absl::string_view task) const {
+  ASSIGN_OR_RETURN(v1::Event event, SubmissionEvent(task));
+  for (v1::TaskRecord& record : *event.mutable_tasks_submitted()->mutable_tasks()) {
+    if (record.task() == task) return std::move(record);
   }
-  return Error(absl::StatusCode::kNotFound, "TASK_NOT_FOUND", absl::StrCat("no task ", task));
+  return NoSuchTask(task);
 }
 
 absl::StatusOr<fairlead::v1::Decision> LogIndex::DecisionOf(absl::string_view assignment) const {

@@ -45,6 +45,8 @@ class LogIndex final : public EventSink {
 
   // All events about one task, oldest first, at most `limit`; decisions included.
   absl::StatusOr<std::vector<v1::Event>> History(absl::string_view task, size_t limit) const;
+  // The event that submitted the task, with those submitted beside it. NOT_FOUND.
+  absl::StatusOr<v1::Event> SubmissionEvent(absl::string_view task) const;
   // The task's record as submitted. NOT_FOUND.
   absl::StatusOr<v1::TaskRecord> Submission(absl::string_view task) const;
   // The decision behind an assignment. NOT_FOUND.

@@ -1,11 +1,11 @@
 #include "scheduler/store/rebuild.h"
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/log.h"
@@ -13,23 +13,12 @@
 #include "common/redis/keys.h"
 #include "fairlead/store/v1/records.pb.h"
 #include "scheduler/store/home_store.h"
+#include "scheduler/store/task_fold.h"
 
 namespace fairlead::store {
 namespace {
 
 using fairlead::v1::Task;
-
-// A task as the events leave it.
-struct Folded {
-  v1::TaskRecord record;
-  std::string state = "READY";
-  int64_t version = 1;
-  int32_t want = 0;
-  int64_t end_ms = 0;
-  std::string end_reason, label, prelabel;
-  std::vector<v1::AnnotationRecord> annotations;
-  std::vector<std::string> reporters;
-};
 
 // All of one task shard. Sequence numbers make the fold idempotent: an event is taken once.
 class ShardFold final : public EventSink {
@@ -45,7 +34,7 @@ class ShardFold final : public EventSink {
       Submit(event);
     } else {
       auto found = tasks_.find(event.key());
-      if (found != tasks_.end()) Change(event, found->second);
+      if (found != tasks_.end()) found->second.Apply(event);
     }
   }
 
@@ -55,58 +44,31 @@ class ShardFold final : public EventSink {
   void Submit(const v1::Event& event) {
     std::vector<std::string> ids;
     for (const v1::TaskRecord& record : event.tasks_submitted().tasks()) {
-      Folded& task = tasks_[record.task()];
-      task.record = record;
-      task.want = record.want();
-      if (record.start_ms() > event.time_ms()) task.state = "DELAYED";
+      tasks_.insert_or_assign(record.task(), TaskFold(record, event));
       ids.push_back(record.task());
     }
     requests_[redis::RequestKey(slot_, event.project(), event.tasks_submitted().request_id())] =
         absl::StrCat(event.tasks_submitted().body_hash(), " ", absl::StrJoin(ids, ","));
   }
 
-  static void Change(const v1::Event& event, Folded& task) {
-    task.version = event.version();
-    task.want = event.want();
-    if (event.has_annotated()) task.annotations.push_back(event.annotated());
-    if (event.has_prelabelled()) task.prelabel = event.prelabelled().SerializeAsString();
-    if (event.has_reported()) task.reporters.push_back(event.reported().contractor());
-    if (event.has_replayed()) {
-      task.state = "READY";
-      task.end_ms = 0;
-      task.record.set_expire_ms(event.expire_ms());
-      task.reporters.clear();
-    }
-    if (event.has_completed() || event.has_ended()) {
-      task.state = event.has_completed() ? "COMPLETED" : Task::State_Name(event.ended().state());
-      task.end_ms = event.time_ms();
-      task.end_reason = event.ended().reason();
-      if (event.has_completed()) task.label = event.completed().SerializeAsString();
-    }
-  }
-
-  void TaskCommands(const std::string& id, const Folded& task,
+  void TaskCommands(const std::string& id, const TaskFold& task,
                     std::vector<redis::Arguments>& out) const;
 
   const std::string slot_;
   uint64_t last_seq_ = 0;
   std::map<std::string, v1::ProjectRecord> projects_;
-  std::map<std::string, Folded> tasks_;
+  std::map<std::string, TaskFold> tasks_;
   std::map<std::string, std::string> requests_;
 };
 
-void ShardFold::TaskCommands(const std::string& id, const Folded& task,
+void ShardFold::TaskCommands(const std::string& id, const TaskFold& task,
                              std::vector<redis::Arguments>& out) const {
   const v1::TaskRecord& record = task.record;
-  const bool ended = task.end_ms > 0;
   const size_t have = task.annotations.size();
-  std::string state = task.state;
-  if (!ended && state != "DELAYED") state = have > 0 ? "OPEN" : "READY";
-  const std::string rank =
-      absl::StrCat(record.priority() * 10'000'000'000'000LL + record.create_ms());
+  const std::string rank = absl::StrCat(RankOf(record));
   redis::Arguments hash = {"HSET",    redis::TaskKey(slot_, id),
                            "p",       record.project(),
-                           "st",      state,
+                           "st",      Task::State_Name(task.state),
                            "v",       absl::StrCat(task.version),
                            "want",    absl::StrCat(task.want),
                            "have",    absl::StrCat(have),
@@ -115,9 +77,9 @@ void ShardFold::TaskCommands(const std::string& id, const Folded& task,
                            "exp",     absl::StrCat(record.expire_ms()),
                            "reports", absl::StrCat(task.reporters.size()),
                            "rec",     record.SerializeAsString()};
-  if (!task.prelabel.empty()) hash.insert(hash.end(), {"pre", task.prelabel});
-  if (!task.label.empty()) hash.insert(hash.end(), {"lab", task.label});
+  if (task.has_prelabel) hash.insert(hash.end(), {"pre", task.prelabel.SerializeAsString()});
   if (!task.end_reason.empty()) hash.insert(hash.end(), {"why", task.end_reason});
+  if (task.ended()) hash.insert(hash.end(), {"es", absl::StrCat(task.last_seq)});
   out.push_back(std::move(hash));
   redis::Arguments places = {"HSET", redis::PlacesKey(slot_, id)};
   for (const v1::AnnotationRecord& a : task.annotations) {
@@ -133,22 +95,20 @@ void ShardFold::TaskCommands(const std::string& id, const Folded& task,
     places.insert(places.end(), {contractor, "REPORTED||0||0|0|0"});
   }
   if (places.size() > 2) out.push_back(std::move(places));
+  if (task.ended()) {
+    out.push_back({"ZADD", redis::DeadKey(slot_), absl::StrCat(task.end_ms), id});
+    return;
+  }
   const std::string created = absl::StrCat(record.create_ms());
-  if (ended) {
-    const std::string end = absl::StrCat(task.end_ms);
-    out.push_back({"ZADD", redis::EndedKey(slot_), end, id});
-    if (state == "DEAD") out.push_back({"ZADD", redis::DeadKey(slot_), end, id});
-  } else {
-    out.push_back({"ZADD", redis::LiveKey(slot_), created, id});
-    out.push_back({"ZADD", redis::ExpiriesKey(slot_), absl::StrCat(record.expire_ms()), id});
-    // Whatever had to be decided when Redis went is decided now.
-    if (have > 0 || !task.reporters.empty())
-      out.push_back({"ZADD", redis::DirtyKey(slot_), created, id});
-    if (state == "DELAYED") {
-      out.push_back({"ZADD", redis::DelayedKey(slot_), absl::StrCat(record.start_ms()), id});
-    } else if (static_cast<int32_t>(have) < task.want) {
-      out.push_back({"ZADD", redis::ReadyKey(slot_, record.project()), rank, id});
-    }
+  out.push_back({"ZADD", redis::LiveKey(slot_), created, id});
+  out.push_back({"ZADD", redis::ExpiriesKey(slot_), absl::StrCat(record.expire_ms()), id});
+  // Whatever had to be decided when Redis went is decided now.
+  if (have > 0 || !task.reporters.empty())
+    out.push_back({"ZADD", redis::DirtyKey(slot_), created, id});
+  if (task.state == Task::DELAYED) {
+    out.push_back({"ZADD", redis::DelayedKey(slot_), absl::StrCat(record.start_ms()), id});
+  } else if (static_cast<int32_t>(have) < task.want) {
+    out.push_back({"ZADD", redis::ReadyKey(slot_, record.project()), rank, id});
   }
 }
 
@@ -156,13 +116,10 @@ std::vector<redis::Arguments> ShardFold::Commands() const {
   std::vector<redis::Arguments> out;
   std::map<std::string, std::map<std::string, int64_t>> counts;
   for (const auto& [id, task] : tasks_) {
-    TaskCommands(id, task, out);
+    // What has ended is read from the log; only dead letters can still be replayed.
+    if (!task.ended() || task.state == Task::DEAD) TaskCommands(id, task, out);
     std::map<std::string, int64_t>& project = counts[task.record.project()];
-    const bool ended = task.end_ms > 0;
-    std::string state = task.state;
-    if (!ended && state != "DELAYED") state = task.annotations.empty() ? "READY" : "OPEN";
-    for (char& c : state) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    ++project[state];
+    ++project[absl::AsciiStrToLower(Task::State_Name(task.state))];
     ++project["submitted"];
     project["annotations"] += static_cast<int64_t>(task.annotations.size());
   }

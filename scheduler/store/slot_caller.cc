@@ -19,12 +19,6 @@ std::vector<std::string> WithSlotKeys(absl::string_view slot,
   return all;
 }
 
-redis::Arguments WithFence(const std::string& incarnation, const redis::Arguments& arguments) {
-  redis::Arguments all = {"0", incarnation};
-  all.insert(all.end(), arguments.begin(), arguments.end());
-  return all;
-}
-
 Outcome ToOutcome(redis::Reply reply) {
   Outcome outcome;
   if (reply.type != redis::Reply::Type::kArray || reply.elements.size() < 3) {
@@ -41,6 +35,14 @@ Outcome ToOutcome(redis::Reply reply) {
 }
 
 }  // namespace
+
+redis::Arguments SlotCaller::WithFence(const std::string& incarnation,
+                                       const redis::Arguments& arguments) const {
+  const int64_t now_ms = simulated_ == nullptr ? 0 : absl::ToUnixMillis(simulated_->Now());
+  redis::Arguments all = {absl::StrCat(now_ms), incarnation};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  return all;
+}
 
 absl::StatusOr<Outcome> SlotCaller::Invoke(absl::string_view slot,
                                            const Invocation& invocation) const {

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/base/clock.h"
 #include "common/redis/connection.h"
 #include "scheduler/store/gate.h"
 
@@ -34,7 +35,9 @@ struct Invocation {
 // Thread-safe.
 class SlotCaller {
  public:
-  SlotCaller(redis::ConnectionPool* pool, Gate* gate) : pool_(pool), gate_(gate) {}
+  // `simulated`: the clock that the functions go by, in simulation only; Redis TIME without one.
+  SlotCaller(redis::ConnectionPool* pool, Gate* gate, const Clock* simulated = nullptr)
+      : pool_(pool), gate_(gate), simulated_(simulated) {}
 
   // UNAVAILABLE while the gate is closed, when the incarnation was refused (which closes it), or
   // when Redis cannot be reached. Other codes come back in the Outcome.
@@ -47,8 +50,12 @@ class SlotCaller {
   Gate& gate() const { return *gate_; }
 
  private:
+  redis::Arguments WithFence(const std::string& incarnation,
+                             const redis::Arguments& arguments) const;
+
   redis::ConnectionPool* const pool_;
   Gate* const gate_;
+  const Clock* const simulated_;
 };
 
 }  // namespace fairlead::store

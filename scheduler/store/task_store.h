@@ -1,9 +1,10 @@
-// The tasks' side of Redis: one verb, one server-side function, one slot, one transition
-// (hops 3, 6, 7, 8 and 10 of ARCHITECTURE.md).
+// The tasks' queues: one verb, one transition (hops 3, 6, 7, 8 and 10 of ARCHITECTURE.md). In Redis
+// (redis_task_store.h) a verb is one server-side function on one slot; the twin in memory
+// (memory_task_store.h) does the same under the same contract suite, for simulation.
 //
 // `seq` in the results names the event that the transition wrote: what is acknowledged to anybody
 // outside waits for it with EventFollower::AwaitDurable. Errors besides those named: UNAVAILABLE
-// (retry: every verb is idempotent or refused the second time). Thread-safe.
+// (retry: every verb is idempotent or refused the second time).
 #pragma once
 
 #include <string>
@@ -14,7 +15,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "fairlead/store/v1/records.pb.h"
-#include "scheduler/store/slot_caller.h"
 #include "scheduler/store/slots.h"
 
 namespace fairlead::store {
@@ -49,7 +49,7 @@ struct Annotated {
   uint64_t seq = 0;             // When repeated: the slot's last.
 };
 
-// Everything about one task, as Redis holds it.
+// Everything about one task.
 struct TaskState {
   v1::TaskRecord record;
   fairlead::v1::Task::State state = fairlead::v1::Task::STATE_UNSPECIFIED;
@@ -69,71 +69,80 @@ struct ProjectCounts {
   int64_t completed = 0, cancelled = 0, expired = 0, dead = 0, annotations = 0;
 };
 
+// When an ended task may leave the queues.
+struct ArchiveTerms {
+  bool dead = false;        // A dead letter; else one that ended otherwise.
+  int64_t ended_by_ms = 0;  // It ended then or before.
+  uint64_t logged_seq = 0;  // The record log holds its slot's events up to here.
+};
+
+// PORT: the tasks' queues. Thread-safe.
 class TaskStore {
  public:
-  TaskStore(const SlotCaller* caller, Topology topology) : caller_(caller), topology_(topology) {}
+  explicit TaskStore(Topology topology) : topology_(topology) {}
+  virtual ~TaskStore() = default;
+  TaskStore(const TaskStore&) = delete;
+  TaskStore& operator=(const TaskStore&) = delete;
 
   // ALREADY_EXISTS when a project of that key is there (expected_revision 0); ABORTED /
   // REVISION_CHANGED; NOT_FOUND. Returns the event's seq.
-  absl::StatusOr<uint64_t> PutProject(const v1::ProjectRecord& record, int64_t expected_revision);
+  virtual absl::StatusOr<uint64_t> PutProject(const v1::ProjectRecord& record,
+                                              int64_t expected_revision) = 0;
   // All tasks are of `project`. NOT_FOUND; ALREADY_EXISTS / REQUEST_ID_REUSED; RESOURCE_EXHAUSTED /
   // QUEUE_FULL above the backlog cap or when Redis is full.
-  absl::StatusOr<Submitted> Submit(absl::string_view project, absl::string_view request_id,
-                                   absl::string_view body_hash,
-                                   const std::vector<v1::TaskRecord>& tasks);
+  virtual absl::StatusOr<Submitted> Submit(absl::string_view project, absl::string_view request_id,
+                                           absl::string_view body_hash,
+                                           const std::vector<v1::TaskRecord>& tasks) = 0;
   // Commits offers of one shard; returns which were still valid, in order.
-  absl::StatusOr<std::vector<bool>> Offer(absl::string_view slot,
-                                          const std::vector<OfferTerms>& terms);
+  virtual absl::StatusOr<std::vector<bool>> Offer(absl::string_view slot,
+                                                  const std::vector<OfferTerms>& terms) = 0;
   // ABORTED / LEASE_LOST; FAILED_PRECONDITION / STATE_SUBMITTED.
-  absl::StatusOr<Accepted> Accept(const TaskRef& ref, absl::string_view contractor,
-                                  absl::string_view token);
+  virtual absl::StatusOr<Accepted> Accept(const TaskRef& ref, absl::string_view contractor,
+                                          absl::string_view token) = 0;
   // `to`: DECLINED, RETURNED or REPORTED. ABORTED / LEASE_LOST; FAILED_PRECONDITION / STATE_….
-  absl::StatusOr<uint64_t> Release(const TaskRef& ref, absl::string_view contractor,
-                                   absl::string_view token, v1::Placement::State to,
-                                   absl::string_view reason);
-  // Lapses or overdues a place whose deadline has passed; OK when there is nothing to do any more.
-  absl::Status ReleaseDue(absl::string_view project, absl::string_view task,
-                          absl::string_view contractor);
+  // LAPSED or OVERDUE, whichever it is then: what time does to a place past its deadline, whatever
+  // the token; OK with seq 0 when there is nothing to do yet or any more.
+  virtual absl::StatusOr<uint64_t> Release(const TaskRef& ref, absl::string_view contractor,
+                                           absl::string_view token, v1::Placement::State to,
+                                           absl::string_view reason) = 0;
   // ABORTED / LEASE_LOST (the work is kept for pay review); FAILED_PRECONDITION /
   // STATE_NOT_ACCEPTED.
-  absl::StatusOr<Annotated> Annotate(const TaskRef& ref, absl::string_view contractor,
-                                     absl::string_view token, const v1::AnnotationRecord& record);
+  virtual absl::StatusOr<Annotated> Annotate(const TaskRef& ref, absl::string_view contractor,
+                                             absl::string_view token,
+                                             const v1::AnnotationRecord& record) = 0;
   // Compare-and-set of `version`: false when the task has moved on.
-  absl::StatusOr<bool> Complete(const TaskRef& ref, int64_t version, const v1::LabelRecord& label);
-  absl::StatusOr<bool> SetWant(const TaskRef& ref, int64_t version, int32_t want);
+  virtual absl::StatusOr<bool> Complete(const TaskRef& ref, int64_t version,
+                                        const v1::LabelRecord& label) = 0;
+  virtual absl::StatusOr<bool> SetWant(const TaskRef& ref, int64_t version, int32_t want) = 0;
   // Ends a task as CANCELLED, EXPIRED or DEAD. FAILED_PRECONDITION / STATE_TERMINAL; cancelling a
   // cancelled task is OK with seq 0. EXPIRED before its time is OK and does nothing.
-  absl::StatusOr<uint64_t> End(const TaskRef& ref, fairlead::v1::Task::State state,
-                               absl::string_view reason);
+  virtual absl::StatusOr<uint64_t> End(const TaskRef& ref, fairlead::v1::Task::State state,
+                                       absl::string_view reason) = 0;
   // OK and no effect when the task has ended.
-  absl::Status Prelabel(const TaskRef& ref, const v1::PrelabelRecord& record);
-  absl::Status Start(const TaskRef& ref);
+  virtual absl::Status Prelabel(const TaskRef& ref, const v1::PrelabelRecord& record) = 0;
+  virtual absl::Status Start(const TaskRef& ref) = 0;
   // FAILED_PRECONDITION / STATE_NOT_DEAD.
-  absl::StatusOr<uint64_t> Replay(const TaskRef& ref, absl::Time expire);
+  virtual absl::StatusOr<uint64_t> Replay(const TaskRef& ref, absl::Time expire) = 0;
+  // An ended task leaves the store; the project's counts stay. False when the terms are not met
+  // (yet), or it has left already.
+  virtual absl::StatusOr<bool> Archive(const TaskRef& ref, const ArchiveTerms& terms) = 0;
 
-  // NOT_FOUND when Redis does not have it.
-  absl::StatusOr<TaskState> Load(const TaskRef& ref) const;
-  absl::StatusOr<ProjectCounts> Counts(absl::string_view project) const;
+  // NOT_FOUND when the store does not have it (any more: see TaskArchive).
+  virtual absl::StatusOr<TaskState> Load(const TaskRef& ref) const = 0;
+  virtual absl::StatusOr<ProjectCounts> Counts(absl::string_view project) const = 0;
 
   const Topology& topology() const { return topology_; }
-  const SlotCaller& caller() const { return *caller_; }
 
  private:
-  absl::StatusOr<Outcome> InvokeTask(absl::string_view function, const TaskRef& ref,
-                                     redis::Arguments arguments) const;
-  Invocation TaskInvocation(absl::string_view function, const TaskRef& ref,
-                            redis::Arguments arguments) const;
-
-  const SlotCaller* const caller_;
   const Topology topology_;
 };
 
-// Reads the places and annotations of a task from its HASH reply. Exposed for the snapshot.
-void ParsePlaces(const redis::Reply& hash, TaskState& state);
-// Reads the task's HASH reply; false when it is empty or damaged.
-bool ParseTask(const redis::Reply& hash, TaskState& state);
 // "READY" ↔ Task::READY and so on; STATE_UNSPECIFIED for anything else.
 fairlead::v1::Task::State TaskStateOf(absl::string_view word);
 v1::Placement::State PlacementStateOf(absl::string_view word);
+// Answers in order of acceptance, and of contractors in the same millisecond.
+bool AcceptedBefore(const v1::AnnotationRecord& a, const v1::AnnotationRecord& b);
+// Smaller is offered first: priority, then age.
+int64_t RankOf(const v1::TaskRecord& task);
 
 }  // namespace fairlead::store

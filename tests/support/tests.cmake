@@ -1,4 +1,4 @@
 # What several areas' tests share: real servers and their clients.
 fairlead_library(fairlead_test_support
-  SOURCES support/redis_server.cc
+  SOURCES support/fault_proxy.cc support/redis_server.cc support/strict_functions.cc
   DEPS fairlead_redis)

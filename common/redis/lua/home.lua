@@ -44,6 +44,7 @@ local function fold(keys, argv)
   return {'OK', now, 0}
 end
 
-redis.register_function{function_name = 'fl_home_contractor_put', callback = contractor_put, flags = {'allow-oom'}}
-redis.register_function{function_name = 'fl_home_presence', callback = presence, flags = {'allow-oom'}}
-redis.register_function{function_name = 'fl_home_fold', callback = fold, flags = {'allow-oom'}}
+local OOM = {'allow-oom'}
+define('fl_home_contractor_put', {keys = 5, args = 'nsss', flags = OOM}, contractor_put)
+define('fl_home_presence', {keys = 5, args = 'nssnn', flags = OOM}, presence)
+define('fl_home_fold', {keys = 4, args = 'nssnn', each = 'nn', each_key = 1, least = 0, flags = OOM}, fold)

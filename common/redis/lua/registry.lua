@@ -42,6 +42,6 @@ local function open(keys, argv)
   return {'OK', now, 0}
 end
 
-redis.register_function('fl_registry_put', put)
-redis.register_function{function_name = 'fl_registry_lead', callback = lead, flags = {'allow-oom'}}
-redis.register_function{function_name = 'fl_registry_open', callback = open, flags = {'allow-oom'}}
+define('fl_registry_put', {keys = 4, args = 'nsssns'}, put)
+define('fl_registry_lead', {keys = 1, args = 'nssn', flags = {'allow-oom'}}, lead)
+define('fl_registry_open', {keys = 1, args = 'nss', flags = {'allow-oom'}}, open)

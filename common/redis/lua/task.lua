@@ -4,7 +4,8 @@
 --   1 incarnation  2 sequence  3 events  4 project  5 task  6 places  7 ready  8 deadlines
 --   9 dirty  10 live  11 expiries  12 ended  13 dead  14 delayed
 -- and ARGV 1 now, 2 incarnation, 3 task id, 4 project key, then its own.
--- Codes all share: INCARNATION (the caller is not of this incarnation), NOT_FOUND (no such task).
+-- Codes all share: INCARNATION (the caller is not of this incarnation), NOT_FOUND (no such task of
+-- that project).
 -- Complexity O(log n) in the queue lengths, O(places) where said. A place is packed as
 -- "state|token|deadline|assignment|offered|work|accepted", times in ms.
 
@@ -14,11 +15,14 @@ local K = {inc = 1, seq = 2, ev = 3, project = 4, task = 5, places = 6, ready = 
 -- What a repeated call waits for: the first one's event may not be durable yet.
 local function last_sequence(keys) return tonumber(redis.call('GET', keys[K.seq]) or '0') end
 
+local RELEASES = {DECLINED = true, RETURNED = true, REPORTED = true, DUE = true}
 local TERMINAL = {COMPLETED = true, CANCELLED = true, EXPIRED = true, DEAD = true}
 
-local function read_task(keys)
-  local f = redis.call('HMGET', keys[K.task], 'st', 'v', 'want', 'have', 'open', 'rank', 'exp')
-  if not f[1] then return nil end
+-- nil also for a task of another project: the caller was authorised for the one it named, and the
+-- counts and the ready queue at hand are that one's.
+local function read_task(keys, argv)
+  local f = redis.call('HMGET', keys[K.task], 'st', 'v', 'want', 'have', 'open', 'rank', 'exp', 'p')
+  if not f[1] or f[8] ~= argv[4] then return nil end
   return {st = f[1], v = tonumber(f[2]), want = tonumber(f[3]), have = tonumber(f[4]),
     open = tonumber(f[5]), rank = f[6], exp = f[7]}
 end
@@ -87,8 +91,13 @@ local function finish(keys, id, t, state, now)
   redis.call('ZREM', keys[K.live], id)
   redis.call('ZREM', keys[K.expiries], id)
   redis.call('ZREM', keys[K.delayed], id)
-  redis.call('ZADD', keys[K.ended], int(now), id)
-  if state == 'DEAD' then redis.call('ZADD', keys[K.dead], int(now), id) end
+  redis.call('ZADD', state == 'DEAD' and keys[K.dead] or keys[K.ended], int(now), id)
+end
+
+-- Notes the last event of an ended task: it may leave Redis once the log holds that one.
+local function note_last(keys, seq)
+  redis.call('HSET', keys[K.task], 'es', seq)
+  return seq
 end
 
 -- project_put: creates or replaces a project's record.
@@ -160,7 +169,7 @@ end
 local function offer(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local t = read_task(keys)
+  local t = read_task(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   if redis.call('HGET', keys[K.project], 'paused') == '1' then return {'PAUSED', now, 0} end
   if t.st ~= 'READY' and t.st ~= 'OPEN' then return {'STATE', now, 0} end
@@ -183,7 +192,7 @@ end
 local function accept(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local t = read_task(keys)
+  local t = read_task(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   local p = read_place(keys, argv[5])
   if not p or p.token ~= argv[6] then return {'LEASE_LOST', now, 0} end
@@ -203,10 +212,11 @@ end
 local function release(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local t = read_task(keys)
+  local t = read_task(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   local p = read_place(keys, argv[5])
   local to = argv[7]
+  if not RELEASES[to] then return redis.error_reply('ARGUMENT no release as ' .. to) end
   if to == 'DUE' then
     if not p or (p.st ~= 'OFFERED' and p.st ~= 'ACCEPTED') then
       redis.call('ZREM', keys[K.deadlines], argv[3] .. '|' .. argv[5])
@@ -228,7 +238,7 @@ local function release(keys, argv)
   t.open = t.open - 1
   if to == 'REPORTED' then
     t.v = t.v + 1
-    redis.call('HSET', keys[K.task], 'reports', redis.call('HINCRBY', keys[K.task], 'reports', 1))
+    redis.call('HINCRBY', keys[K.task], 'reports', 1)
     redis.call('ZADD', keys[K.dirty], int(now), argv[3])
   end
   write_task(keys, argv[3], t, was)
@@ -246,7 +256,7 @@ end
 local function annotate(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local t = read_task(keys)
+  local t = read_task(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   local c = argv[5]
   local p = read_place(keys, c)
@@ -264,6 +274,7 @@ local function annotate(keys, argv)
       p.st = 'ORPHANED'
       write_place(keys, c, p)
       seq = emit_task(keys, argv, now, 'orphan', t, 'c', c, 'r', argv[7])
+      if TERMINAL[t.st] then note_last(keys, seq) end
     end
     return {'LEASE_LOST', now, seq}
   end
@@ -289,13 +300,13 @@ end
 local function complete(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local t = read_task(keys)
+  local t = read_task(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   if TERMINAL[t.st] then return {'TERMINAL', now, 0} end
   if t.v ~= tonumber(argv[5]) then return {'STALE', now, 0} end
   finish(keys, argv[3], t, 'COMPLETED', now)
   redis.call('HSET', keys[K.task], 'lab', argv[6])
-  return {'OK', now, emit_task(keys, argv, now, 'complete', t, 'r', argv[6])}
+  return {'OK', now, note_last(keys, emit_task(keys, argv, now, 'complete', t, 'r', argv[6]))}
 end
 
 -- finish_other: CANCELLED, EXPIRED (only once its expiry has passed) or DEAD.
@@ -303,16 +314,19 @@ end
 local function finish_other(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local t = read_task(keys)
+  local t = read_task(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   if TERMINAL[t.st] then
     redis.call('ZREM', keys[K.expiries], argv[3])
     return {'TERMINAL', now, 0, t.st}
   end
+  if argv[5] == 'COMPLETED' or not TERMINAL[argv[5]] then
+    return redis.error_reply('ARGUMENT no end as ' .. argv[5])
+  end
   if argv[5] == 'EXPIRED' and tonumber(t.exp) > now then return {'NOT_DUE', now, 0} end
   finish(keys, argv[3], t, argv[5], now)
   redis.call('HSET', keys[K.task], 'why', argv[6])
-  return {'OK', now, emit_task(keys, argv, now, 'end', t, 'r', argv[6])}
+  return {'OK', now, note_last(keys, emit_task(keys, argv, now, 'end', t, 'r', argv[6]))}
 end
 
 -- set_want: how many answers are wanted from now on, by compare-and-set; the task is no longer dirty.
@@ -320,7 +334,7 @@ end
 local function set_want(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local t = read_task(keys)
+  local t = read_task(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   if TERMINAL[t.st] then return {'TERMINAL', now, 0} end
   if t.v ~= tonumber(argv[5]) then return {'STALE', now, 0} end
@@ -336,7 +350,7 @@ end
 local function prelabel(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local t = read_task(keys)
+  local t = read_task(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   if TERMINAL[t.st] then return {'TERMINAL', now, 0} end
   t.v = t.v + 1
@@ -349,7 +363,7 @@ end
 local function start(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local t = read_task(keys)
+  local t = read_task(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   local due = redis.call('ZSCORE', keys[K.delayed], argv[3])
   if t.st ~= 'DELAYED' or not due then
@@ -367,11 +381,11 @@ end
 local function replay(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local t = read_task(keys)
+  local t = read_task(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   if t.st ~= 'DEAD' then return {'STATE', now, 0, t.st} end
   redis.call('HSET', keys[K.task], 'reports', 0, 'exp', argv[5])
-  redis.call('HDEL', keys[K.task], 'why')
+  redis.call('HDEL', keys[K.task], 'why', 'es')
   redis.call('ZREM', keys[K.dead], argv[3])
   redis.call('ZREM', keys[K.ended], argv[3])
   redis.call('ZADD', keys[K.live], int(now), argv[3])
@@ -382,16 +396,43 @@ local function replay(keys, argv)
   return {'OK', now, emit_task(keys, argv, now, 'replay', t, 'ex', argv[5])}
 end
 
-redis.register_function('fl_task_project_put', project_put)
-redis.register_function('fl_task_submit', submit)
-redis.register_function('fl_task_replay', replay)
+-- archive: an ended task leaves Redis, when the record log holds everything of it: reads fall
+-- through to the log from then on. The project's counts stay.
+-- ARGV 5 queue it was found in (ended | dead), 6 by when it must have ended (ms), 7 sequence up to
+-- which the log holds this slot's events. Codes: STATE (not of that queue, not any more), NOT_DUE,
+-- NOT_LOGGED. O(places).
+local function archive(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  if argv[5] ~= 'dead' and argv[5] ~= 'ended' then return redis.error_reply('ARGUMENT no queue ' .. argv[5]) end
+  local queue = argv[5] == 'dead' and keys[K.dead] or keys[K.ended]
+  local f = redis.call('HMGET', keys[K.task], 'st', 'es', 'p')
+  if not f[1] or f[3] ~= argv[4] then return {'NOT_FOUND', now, 0} end
+  if not TERMINAL[f[1]] or (f[1] == 'DEAD') ~= (argv[5] == 'dead') then
+    redis.call('ZREM', queue, argv[3])
+    return {'STATE', now, 0}
+  end
+  local ended = redis.call('ZSCORE', queue, argv[3])
+  if not ended or tonumber(ended) > tonumber(argv[6]) then return {'NOT_DUE', now, 0} end
+  local last = tonumber(f[2]) or last_sequence(keys)
+  if last > tonumber(argv[7]) then return {'NOT_LOGGED', now, 0} end
+  redis.call('UNLINK', keys[K.task], keys[K.places])
+  redis.call('ZREM', queue, argv[3])
+  return {'OK', now, 0}
+end
+
+define('fl_task_project_put', {keys = 5, args = 'nssnssn'}, project_put)
+define('fl_task_submit', {keys = 9, args = 'nssss', each = 'ssnnpn', each_key = 1, least = 1}, submit)
+define('fl_task_replay', {keys = 14, args = 'nsssn'}, replay)
 -- These make room or keep promises: they work in a full Redis.
-redis.register_function{function_name = 'fl_task_offer', callback = offer, flags = {'allow-oom'}}
-redis.register_function{function_name = 'fl_task_accept', callback = accept, flags = {'allow-oom'}}
-redis.register_function{function_name = 'fl_task_release', callback = release, flags = {'allow-oom'}}
-redis.register_function{function_name = 'fl_task_annotate', callback = annotate, flags = {'allow-oom'}}
-redis.register_function{function_name = 'fl_task_complete', callback = complete, flags = {'allow-oom'}}
-redis.register_function{function_name = 'fl_task_finish', callback = finish_other, flags = {'allow-oom'}}
-redis.register_function{function_name = 'fl_task_set_want', callback = set_want, flags = {'allow-oom'}}
-redis.register_function{function_name = 'fl_task_prelabel', callback = prelabel, flags = {'allow-oom'}}
-redis.register_function{function_name = 'fl_task_start', callback = start, flags = {'allow-oom'}}
+local OOM = {'allow-oom'}
+define('fl_task_offer', {keys = 14, args = 'nssssttnn', flags = OOM}, offer)
+define('fl_task_accept', {keys = 14, args = 'nsssss', flags = OOM}, accept)
+define('fl_task_release', {keys = 14, args = 'nsssssss', flags = OOM}, release)
+define('fl_task_annotate', {keys = 14, args = 'nssssss', flags = OOM}, annotate)
+define('fl_task_complete', {keys = 14, args = 'nsssns', flags = OOM}, complete)
+define('fl_task_finish', {keys = 14, args = 'nsssss', flags = OOM}, finish_other)
+define('fl_task_set_want', {keys = 14, args = 'nsssnp', flags = OOM}, set_want)
+define('fl_task_prelabel', {keys = 14, args = 'nssss', flags = OOM}, prelabel)
+define('fl_task_start', {keys = 14, args = 'nsss', flags = OOM}, start)
+define('fl_task_archive', {keys = 14, args = 'nssssnn', flags = OOM}, archive)

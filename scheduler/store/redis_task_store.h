@@ -1,0 +1,63 @@
+// The tasks' queues in Redis: one verb, one function of common/redis/lua/task.lua, one slot.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/redis/connection.h"
+#include "scheduler/store/slot_caller.h"
+#include "scheduler/store/task_store.h"
+
+namespace fairlead::store {
+
+// Thread-safe.
+class RedisTaskStore final : public TaskStore {
+ public:
+  RedisTaskStore(const SlotCaller* caller, Topology topology)
+      : TaskStore(topology), caller_(caller) {}
+
+  absl::StatusOr<uint64_t> PutProject(const v1::ProjectRecord& record,
+                                      int64_t expected_revision) override;
+  absl::StatusOr<Submitted> Submit(absl::string_view project, absl::string_view request_id,
+                                   absl::string_view body_hash,
+                                   const std::vector<v1::TaskRecord>& tasks) override;
+  absl::StatusOr<std::vector<bool>> Offer(absl::string_view slot,
+                                          const std::vector<OfferTerms>& terms) override;
+  absl::StatusOr<Accepted> Accept(const TaskRef& ref, absl::string_view contractor,
+                                  absl::string_view token) override;
+  absl::StatusOr<uint64_t> Release(const TaskRef& ref, absl::string_view contractor,
+                                   absl::string_view token, v1::Placement::State to,
+                                   absl::string_view reason) override;
+  absl::StatusOr<Annotated> Annotate(const TaskRef& ref, absl::string_view contractor,
+                                     absl::string_view token,
+                                     const v1::AnnotationRecord& record) override;
+  absl::StatusOr<bool> Complete(const TaskRef& ref, int64_t version,
+                                const v1::LabelRecord& label) override;
+  absl::StatusOr<bool> SetWant(const TaskRef& ref, int64_t version, int32_t want) override;
+  absl::StatusOr<uint64_t> End(const TaskRef& ref, fairlead::v1::Task::State state,
+                               absl::string_view reason) override;
+  absl::Status Prelabel(const TaskRef& ref, const v1::PrelabelRecord& record) override;
+  absl::Status Start(const TaskRef& ref) override;
+  absl::StatusOr<uint64_t> Replay(const TaskRef& ref, absl::Time expire) override;
+  absl::StatusOr<bool> Archive(const TaskRef& ref, const ArchiveTerms& terms) override;
+  absl::StatusOr<TaskState> Load(const TaskRef& ref) const override;
+  absl::StatusOr<ProjectCounts> Counts(absl::string_view project) const override;
+
+  // For the loops, which read the queues themselves.
+  const SlotCaller& caller() const { return *caller_; }
+
+ private:
+  absl::StatusOr<Outcome> InvokeTask(absl::string_view function, const TaskRef& ref,
+                                     redis::Arguments arguments) const;
+  Invocation TaskInvocation(absl::string_view function, const TaskRef& ref,
+                            redis::Arguments arguments) const;
+
+  const SlotCaller* const caller_;
+};
+
+// Reads the places and annotations of a task from its HASH reply. Exposed for the snapshot.
+void ParsePlaces(const redis::Reply& hash, TaskState& state);
+// Reads the task's HASH reply; false when it is empty or damaged.
+bool ParseTask(const redis::Reply& hash, TaskState& state);
+
+}  // namespace fairlead::store

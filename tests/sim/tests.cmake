@@ -1,0 +1,8 @@
+# Seeded simulation of the tasks' queues. A failing seed prints its history and how to replay it.
+fairlead_test(task_simulation_test
+  SOURCES sim/task_checks.cc sim/task_simulation.cc sim/task_simulation_test.cc
+  DEPS fairlead_task_backend
+  LABEL contract)
+add_test(NAME task_simulation_long_test COMMAND task_simulation_test)
+set_tests_properties(task_simulation_long_test PROPERTIES LABELS long TIMEOUT 900 RUN_SERIAL ON
+  ENVIRONMENT "FAIRLEAD_SIM_SEEDS=10000;FAIRLEAD_SIM_PAIRS=1000")

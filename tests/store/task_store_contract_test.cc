@@ -1,0 +1,446 @@
+// What every TaskStore must do, run over the twin in memory, a real Redis, and a cluster node with
+// functions that may touch declared keys only.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "tests/fakes/faulty_task_store.h"
+#include "tests/store/task_backend.h"
+#include "tests/store/whole_way.h"
+#include "tests/support/status_matchers.h"
+
+namespace fairlead::store {
+namespace {
+
+using ::fairlead::v1::Task;
+using ::testing::ElementsAre;
+using v1::Placement;
+
+constexpr absl::Duration kOfferWindow = absl::Seconds(60);
+constexpr absl::Duration kWorkWindow = absl::Minutes(10);
+
+class TaskStoreContractTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    backend_ = SharedBackend(GetParam());
+    ASSERT_NE(backend_, nullptr);
+    ASSERT_OK(store().PutProject(MakeProject(), 0));
+  }
+
+  TaskStore& store() { return backend_->store(); }
+  void Advance(absl::Duration by) { backend_->clock().Advance(by); }
+  static TaskRef Ref(const std::string& id) { return {kProject, id}; }
+
+  void Submit(const std::string& id, int32_t want = 2) {
+    const auto submitted =
+        store().Submit(kProject, "r-" + id, "h", {MakeTask(id, backend_->NowMs(), want)});
+    ASSERT_OK(submitted);
+    EXPECT_THAT(submitted->tasks, ElementsAre(id));
+  }
+  bool Offer(const std::string& id, const std::string& who, const std::string& token) {
+    const auto valid =
+        store().Offer(store().topology().ShardOf(kProject),
+                      {{Ref(id), who, "as-" + who, token, kOfferWindow, kWorkWindow}});
+    EXPECT_OK(valid);
+    return valid.ok() && valid->at(0);
+  }
+  // Offered and accepted under token "t-<who>".
+  void Take(const std::string& id, const std::string& who) {
+    ASSERT_TRUE(Offer(id, who, "t-" + who));
+    ASSERT_OK(store().Accept(Ref(id), who, "t-" + who));
+  }
+  absl::StatusOr<Annotated> Answer(const std::string& id, const std::string& who) {
+    return store().Annotate(Ref(id), who, "t-" + who, MakeAnnotation(id, who, "t-" + who));
+  }
+  absl::StatusOr<uint64_t> Release(const std::string& id, const std::string& who,
+                                   Placement::State to) {
+    return store().Release(Ref(id), who, "t-" + who, to, "why");
+  }
+  TaskState Get(const std::string& id) {
+    auto state = store().Load(Ref(id));
+    EXPECT_OK(state);
+    return state.ok() ? *std::move(state) : TaskState();
+  }
+  Placement::State PlaceOf(const std::string& id, const std::string& who) {
+    for (const Placement& place : Get(id).places) {
+      if (place.contractor() == who) return place.state();
+    }
+    return Placement::STATE_UNSPECIFIED;
+  }
+  void ExpectReason(const absl::Status& status, absl::StatusCode code, const std::string& reason) {
+    EXPECT_EQ(status.code(), code) << status;
+    EXPECT_EQ(ReasonOf(status), reason) << status;
+  }
+  void ExpectLost(const absl::Status& status) {
+    ExpectReason(status, absl::StatusCode::kAborted, "LEASE_LOST");
+  }
+  // G4: what was submitted is somewhere, once; counted as the tasks at hand are.
+  void ExpectCounts(const ProjectCounts& want) {
+    const auto is = store().Counts(kProject);
+    ASSERT_OK(is);
+    EXPECT_THAT(
+        std::vector<int64_t>({is->submitted, is->ready, is->delayed, is->open, is->completed,
+                              is->cancelled, is->expired, is->dead, is->annotations}),
+        ElementsAre(want.submitted, want.ready, want.delayed, want.open, want.completed,
+                    want.cancelled, want.expired, want.dead, want.annotations));
+  }
+
+  TaskBackend* backend_ = nullptr;
+};
+
+TEST_P(TaskStoreContractTest, AProjectIsReplacedByItsRevisionOnly) {
+  ExpectReason(store().PutProject(MakeProject(), 0).status(), absl::StatusCode::kAlreadyExists,
+               "PROJECT_EXISTS");
+  ASSERT_OK(store().PutProject(MakeProject(), 1));
+  ExpectReason(store().PutProject(MakeProject(), 1).status(), absl::StatusCode::kAborted,
+               "REVISION_CHANGED");
+  ExpectReason(store().PutProject(MakeProject("acme/none"), 3).status(),
+               absl::StatusCode::kNotFound, "PROJECT_NOT_FOUND");
+}
+
+TEST_P(TaskStoreContractTest, ARequestIdSubmitsOnce) {
+  const std::vector<v1::TaskRecord> tasks = {MakeTask("a", backend_->NowMs()),
+                                             MakeTask("b", backend_->NowMs())};
+  const auto first = store().Submit(kProject, "r", "h", tasks);
+  ASSERT_OK(first);
+  const auto again = store().Submit(kProject, "r", "h", {MakeTask("c", 1), MakeTask("d", 1)});
+  ASSERT_OK(again);
+  EXPECT_EQ(again->tasks, first->tasks);
+  EXPECT_GE(again->seq, first->seq);
+  ExpectReason(store().Submit(kProject, "r", "other", tasks).status(),
+               absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED");
+  ExpectReason(store().Submit("acme/none", "r", "h", tasks).status(), absl::StatusCode::kNotFound,
+               "PROJECT_NOT_FOUND");
+  ExpectCounts({.submitted = 2, .ready = 2});
+}
+
+TEST_P(TaskStoreContractTest, ASubmitAboveTheBacklogCapStoresNothing) {
+  ASSERT_OK(store().PutProject(MakeProject(kProject, 2), 1));
+  Submit("a");
+  const int64_t now = backend_->NowMs();
+  const auto full = store().Submit(kProject, "r", "h", {MakeTask("b", now), MakeTask("c", now)});
+  ExpectReason(full.status(), absl::StatusCode::kResourceExhausted, "QUEUE_FULL");
+  EXPECT_TRUE(absl::IsNotFound(store().Load(Ref("b")).status()));
+  ExpectCounts({.submitted = 1, .ready = 1});
+}
+
+TEST_P(TaskStoreContractTest, ATaskGoesFromSubmitToLabel) {
+  Submit("a");
+  Take("a", "ann");
+  ExpectCounts({.submitted = 1, .open = 1});
+  ASSERT_OK(Answer("a", "ann"));
+  Take("a", "bob");
+  EXPECT_FALSE(Offer("a", "cat", "t-cat")) << "no place is left";
+  ASSERT_OK(Answer("a", "bob"));
+  const TaskState before = Get("a");
+  EXPECT_EQ(before.have, 2);
+  EXPECT_EQ(before.open, 0);
+  v1::LabelRecord label;
+  label.set_confidence(0.75);
+  EXPECT_FALSE(*store().Complete(Ref("a"), before.version - 1, label)) << "moved on";
+  EXPECT_TRUE(*store().Complete(Ref("a"), before.version, label));
+  EXPECT_FALSE(*store().Complete(Ref("a"), before.version, label)) << "ended";
+  const TaskState after = Get("a");
+  EXPECT_EQ(after.state, Task::COMPLETED);
+  EXPECT_EQ(after.label.confidence(), 0.75);
+  EXPECT_EQ(after.annotations.size(), 2);
+  ExpectCounts({.submitted = 1, .completed = 1, .annotations = 2});
+}
+
+TEST_P(TaskStoreContractTest, NobodySeesATaskTwiceUnlessTheOfferLapsed) {
+  Submit("a", 5);
+  ASSERT_TRUE(Offer("a", "ann", "t-ann"));
+  EXPECT_FALSE(Offer("a", "ann", "t2")) << "has it";
+  ASSERT_OK(Release("a", "ann", Placement::DECLINED));
+  EXPECT_FALSE(Offer("a", "ann", "t2")) << "declined it";
+  ASSERT_TRUE(Offer("a", "bob", "t-bob"));
+  Advance(kOfferWindow);
+  ASSERT_OK(Release("a", "bob", Placement::LAPSED));
+  EXPECT_EQ(PlaceOf("a", "bob"), Placement::LAPSED);
+  EXPECT_TRUE(Offer("a", "bob", "t2")) << "never opened it";
+  Take("a", "cat");
+  ASSERT_OK(Release("a", "cat", Placement::RETURNED));
+  EXPECT_FALSE(Offer("a", "cat", "t2")) << "gave it back";
+}
+
+TEST_P(TaskStoreContractTest, OnlyAnOpenTaskOfARunningProjectIsOffered) {
+  Submit("a");
+  v1::ProjectRecord paused = MakeProject();
+  paused.set_paused(true);
+  ASSERT_OK(store().PutProject(paused, 1));
+  EXPECT_FALSE(Offer("a", "ann", "t"));
+  ASSERT_OK(store().PutProject(MakeProject(), 2));
+  EXPECT_TRUE(Offer("a", "ann", "t"));
+  ASSERT_OK(store().End(Ref("a"), Task::CANCELLED, "no need"));
+  EXPECT_FALSE(Offer("a", "bob", "t"));
+  EXPECT_FALSE(Offer("none", "bob", "t"));
+}
+
+TEST_P(TaskStoreContractTest, AcceptingNeedsTheTokenAndTheOfferWindow) {
+  Submit("a", 5);
+  ASSERT_TRUE(Offer("a", "ann", "t-ann"));
+  ExpectLost(store().Accept(Ref("a"), "ann", "forged").status());
+  ExpectLost(store().Accept(Ref("a"), "bob", "t-ann").status());
+  const auto accepted = store().Accept(Ref("a"), "ann", "t-ann");
+  ASSERT_OK(accepted);
+  EXPECT_EQ(accepted->deadline_ms, backend_->NowMs() + absl::ToInt64Milliseconds(kWorkWindow));
+  Advance(absl::Seconds(5));
+  const auto again = store().Accept(Ref("a"), "ann", "t-ann");
+  ASSERT_OK(again);
+  EXPECT_EQ(again->deadline_ms, accepted->deadline_ms) << "a repetition gains no time";
+  ASSERT_OK(Answer("a", "ann"));
+  ExpectReason(store().Accept(Ref("a"), "ann", "t-ann").status(),
+               absl::StatusCode::kFailedPrecondition, "STATE_SUBMITTED");
+  ASSERT_TRUE(Offer("a", "bob", "t-bob"));
+  Advance(kOfferWindow + absl::Milliseconds(1));
+  ExpectLost(store().Accept(Ref("a"), "bob", "t-bob").status());
+}
+
+TEST_P(TaskStoreContractTest, APlaceIsGivenUpFromItsOwnStateOnly) {
+  Submit("a", 5);
+  ASSERT_TRUE(Offer("a", "ann", "t-ann"));
+  ExpectReason(Release("a", "ann", Placement::RETURNED).status(),
+               absl::StatusCode::kFailedPrecondition, "STATE_PLACE");
+  ExpectLost(store().Release(Ref("a"), "ann", "forged", Placement::DECLINED, "").status());
+  ASSERT_OK(Release("a", "ann", Placement::DECLINED));
+  EXPECT_EQ(*Release("a", "ann", Placement::DECLINED), 0) << "repeated";
+  Take("a", "bob");
+  ExpectReason(Release("a", "bob", Placement::DECLINED).status(),
+               absl::StatusCode::kFailedPrecondition, "STATE_PLACE");
+  ASSERT_OK(Release("a", "bob", Placement::REPORTED));
+  EXPECT_EQ(Get("a").reports, 1);
+  Take("a", "cat");
+  ASSERT_OK(Answer("a", "cat"));
+  ExpectReason(Release("a", "cat", Placement::RETURNED).status(),
+               absl::StatusCode::kFailedPrecondition, "STATE_PLACE");
+  EXPECT_EQ(Get("a").open, 0);
+  ExpectCounts({.submitted = 1, .open = 1, .annotations = 1});
+}
+
+TEST_P(TaskStoreContractTest, TimeTakesAPlaceAtItsDeadlineAndNotBefore) {
+  Submit("a");
+  ASSERT_TRUE(Offer("a", "ann", "t-ann"));
+  Take("a", "bob");
+  Advance(kOfferWindow - absl::Milliseconds(1));
+  EXPECT_EQ(*Release("a", "ann", Placement::LAPSED), 0);
+  EXPECT_EQ(PlaceOf("a", "ann"), Placement::OFFERED);
+  Advance(absl::Milliseconds(1));
+  EXPECT_GT(*Release("a", "ann", Placement::LAPSED), 0);
+  EXPECT_EQ(*Release("a", "ann", Placement::LAPSED), 0) << "twice";
+  EXPECT_EQ(*Release("a", "bob", Placement::OVERDUE), 0) << "has its work window";
+  Advance(kWorkWindow);
+  EXPECT_GT(*Release("a", "bob", Placement::OVERDUE), 0);
+  EXPECT_EQ(PlaceOf("a", "bob"), Placement::OVERDUE);
+  ExpectCounts({.submitted = 1, .ready = 1});
+}
+
+TEST_P(TaskStoreContractTest, AnAnswerIsAcceptedOnceAndItsReceiptStays) {
+  Submit("a");
+  ASSERT_TRUE(Offer("a", "ann", "t-ann"));
+  ExpectReason(Answer("a", "ann").status(), absl::StatusCode::kFailedPrecondition,
+               "STATE_NOT_ACCEPTED");
+  ASSERT_OK(store().Accept(Ref("a"), "ann", "t-ann"));
+  ExpectLost(store().Annotate(Ref("a"), "ann", "x", MakeAnnotation("a", "ann", "x")).status());
+  const auto first = Answer("a", "ann");
+  ASSERT_OK(first);
+  EXPECT_FALSE(first->record.late());
+  Advance(absl::Hours(1));
+  const auto again = store().Annotate(Ref("a"), "ann", "t-ann",
+                                      MakeAnnotation("a", "ann", "t-ann", "another answer"));
+  ASSERT_OK(again);
+  EXPECT_EQ(again->record.SerializeAsString(), first->record.SerializeAsString());
+  EXPECT_GE(again->seq, first->seq);
+  ExpectCounts({.submitted = 1, .open = 1, .annotations = 1});
+}
+
+TEST_P(TaskStoreContractTest, LateWorkIsTakenWhileItsPlaceIsFree) {
+  Submit("a", 1);
+  Take("a", "ann");
+  Advance(kWorkWindow);
+  ASSERT_OK(Release("a", "ann", Placement::OVERDUE));
+  const auto late = Answer("a", "ann");
+  ASSERT_OK(late);
+  EXPECT_TRUE(late->record.late());
+  EXPECT_TRUE(Get("a").annotations.at(0).late());
+  EXPECT_EQ(Get("a").have, 1);
+}
+
+TEST_P(TaskStoreContractTest, LateWorkIsLostOnceItsPlaceWentToSomebodyElse) {
+  Submit("a", 1);
+  Take("a", "ann");
+  Advance(kWorkWindow);
+  ASSERT_OK(Release("a", "ann", Placement::OVERDUE));
+  ASSERT_TRUE(Offer("a", "bob", "t-bob"));
+  ExpectLost(Answer("a", "ann").status());
+  ExpectLost(Answer("a", "ann").status());
+  EXPECT_EQ(Get("a").have, 0);
+  ASSERT_OK(store().Accept(Ref("a"), "bob", "t-bob"));
+  ASSERT_OK(Answer("a", "bob"));
+  ExpectCounts({.submitted = 1, .open = 1, .annotations = 1});
+}
+
+TEST_P(TaskStoreContractTest, AnEndWithdrawsWhatIsOutAndStays) {
+  Submit("a");
+  Take("a", "ann");
+  ASSERT_TRUE(Offer("a", "bob", "t-bob"));
+  ASSERT_OK(store().End(Ref("a"), Task::CANCELLED, "no need"));
+  EXPECT_EQ(*store().End(Ref("a"), Task::CANCELLED, "again"), 0);
+  ExpectReason(store().End(Ref("a"), Task::DEAD, "x").status(),
+               absl::StatusCode::kFailedPrecondition, "STATE_TERMINAL");
+  EXPECT_EQ(PlaceOf("a", "bob"), Placement::WITHDRAWN);
+  ExpectLost(Answer("a", "ann").status());
+  ExpectLost(store().Accept(Ref("a"), "bob", "t-bob").status());
+  ExpectLost(Release("a", "bob", Placement::DECLINED).status());
+  EXPECT_EQ(Get("a").end_reason, "no need");
+  EXPECT_EQ(Get("a").open, 0);
+  ExpectCounts({.submitted = 1, .cancelled = 1});
+}
+
+TEST_P(TaskStoreContractTest, ATaskExpiresInItsTime) {
+  Submit("a");
+  EXPECT_EQ(*store().End(Ref("a"), Task::EXPIRED, "expired"), 0);
+  EXPECT_EQ(Get("a").state, Task::READY);
+  Advance(absl::Hours(24));
+  EXPECT_GT(*store().End(Ref("a"), Task::EXPIRED, "expired"), 0);
+  ExpectCounts({.submitted = 1, .expired = 1});
+}
+
+TEST_P(TaskStoreContractTest, MoreAnswersAreWantedByTheVersionSeen) {
+  Submit("a", 1);
+  Take("a", "ann");
+  ASSERT_OK(Answer("a", "ann"));
+  const int64_t version = Get("a").version;
+  EXPECT_FALSE(*store().SetWant(Ref("a"), version - 1, 2));
+  EXPECT_TRUE(*store().SetWant(Ref("a"), version, 2));
+  EXPECT_EQ(Get("a").want, 2);
+  EXPECT_TRUE(Offer("a", "bob", "t-bob"));
+}
+
+TEST_P(TaskStoreContractTest, APrelabelChangesTheVersionUntilTheEnd) {
+  Submit("a");
+  v1::PrelabelRecord record;
+  record.set_confidence(0.5);
+  ASSERT_OK(store().Prelabel(Ref("a"), record));
+  EXPECT_EQ(Get("a").prelabel.confidence(), 0.5);
+  EXPECT_FALSE(*store().SetWant(Ref("a"), 1, 3));
+  ASSERT_OK(store().End(Ref("a"), Task::DEAD, "x"));
+  record.set_confidence(0.9);
+  ASSERT_OK(store().Prelabel(Ref("a"), record));
+  EXPECT_EQ(Get("a").prelabel.confidence(), 0.5);
+}
+
+TEST_P(TaskStoreContractTest, ADelayedTaskStartsInItsTime) {
+  v1::TaskRecord task = MakeTask("a", backend_->NowMs());
+  task.set_start_ms(backend_->NowMs() + 1000);
+  ASSERT_OK(store().Submit(kProject, "r", "h", {task}));
+  ExpectCounts({.submitted = 1, .delayed = 1});
+  EXPECT_FALSE(Offer("a", "ann", "t"));
+  ASSERT_OK(store().Start(Ref("a")));
+  EXPECT_EQ(Get("a").state, Task::DELAYED);
+  Advance(absl::Seconds(1));
+  ASSERT_OK(store().Start(Ref("a")));
+  ExpectCounts({.submitted = 1, .ready = 1});
+  EXPECT_TRUE(Offer("a", "ann", "t"));
+}
+
+TEST_P(TaskStoreContractTest, ADeadTaskIsReplayedForOneAnswerMore) {
+  Submit("a", 1);
+  Take("a", "ann");
+  ASSERT_OK(Answer("a", "ann"));
+  ExpectReason(store().Replay(Ref("a"), backend_->clock().Now()).status(),
+               absl::StatusCode::kFailedPrecondition, "STATE_NOT_DEAD");
+  ASSERT_OK(store().End(Ref("a"), Task::DEAD, "broken"));
+  ExpectCounts({.submitted = 1, .dead = 1, .annotations = 1});
+  ASSERT_OK(store().Replay(Ref("a"), backend_->clock().Now() + absl::Hours(2)));
+  EXPECT_EQ(Get("a").end_reason, "");
+  EXPECT_EQ(Get("a").record.expire_ms(), backend_->NowMs() + 7'200'000);
+  ExpectCounts({.submitted = 1, .open = 1, .annotations = 1});
+  EXPECT_TRUE(Offer("a", "bob", "t-bob"));
+}
+
+TEST_P(TaskStoreContractTest, AnEndedTaskLeavesWhenItsTermsAreMet) {
+  Submit("a");
+  const auto end = store().End(Ref("a"), Task::CANCELLED, "no need");
+  ASSERT_OK(end);
+  const int64_t now = backend_->NowMs();
+  EXPECT_FALSE(*store().Archive(Ref("a"), {false, now - 1, *end})) << "too early";
+  EXPECT_FALSE(*store().Archive(Ref("a"), {false, now, *end - 1})) << "not logged";
+  EXPECT_FALSE(*store().Archive(Ref("a"), {true, now, *end})) << "no dead letter";
+  ExpectCounts({.submitted = 1, .cancelled = 1});
+  EXPECT_TRUE(*store().Archive(Ref("a"), {false, now, *end}));
+  EXPECT_FALSE(*store().Archive(Ref("a"), {false, now, *end})) << "gone";
+  EXPECT_TRUE(absl::IsNotFound(store().Load(Ref("a")).status()));
+  ExpectCounts({.submitted = 1, .cancelled = 1});
+  const auto again = store().Submit(kProject, "r-a", "h", {MakeTask("other", now)});
+  ASSERT_OK(again);
+  EXPECT_THAT(again->tasks, ElementsAre("a")) << "its request id is remembered";
+}
+
+TEST_P(TaskStoreContractTest, WorkLostAfterTheEndIsLoggedBeforeTheTaskLeaves) {
+  Submit("a");
+  Take("a", "ann");
+  const auto end = store().End(Ref("a"), Task::CANCELLED, "no need");
+  ASSERT_OK(end);
+  ExpectLost(Answer("a", "ann").status());
+  EXPECT_FALSE(*store().Archive(Ref("a"), {false, backend_->NowMs(), *end}));
+  EXPECT_TRUE(*store().Archive(Ref("a"), {false, backend_->NowMs(), *end + 1}));
+}
+
+TEST_P(TaskStoreContractTest, ALiveOrReplayedTaskDoesNotLeave) {
+  Submit("a");
+  EXPECT_FALSE(*store().Archive(Ref("a"), {false, backend_->NowMs(), 1000}));
+  ASSERT_OK(store().End(Ref("a"), Task::DEAD, "broken"));
+  const int64_t died = backend_->NowMs();
+  Advance(absl::Hours(1));
+  ASSERT_OK(store().Replay(Ref("a"), backend_->clock().Now() + absl::Hours(2)));
+  EXPECT_FALSE(*store().Archive(Ref("a"), {true, died, 1000}));
+  ASSERT_OK(store().End(Ref("a"), Task::DEAD, "broken"));
+  EXPECT_FALSE(*store().Archive(Ref("a"), {true, died, 1000})) << "died again, later";
+  EXPECT_TRUE(*store().Archive(Ref("a"), {true, backend_->NowMs(), 1000}));
+  ExpectCounts({.submitted = 1, .dead = 1});
+}
+
+TEST_P(TaskStoreContractTest, AnotherProjectsNameDoesNotReachATask) {
+  ASSERT_OK(store().PutProject(MakeProject("rival/letters"), 0));
+  Submit("a");
+  Take("a", "ann");
+  const TaskRef foreign = {"rival/letters", "a"};
+  EXPECT_TRUE(absl::IsNotFound(store().Load(foreign).status()));
+  EXPECT_TRUE(absl::IsNotFound(store().End(foreign, Task::CANCELLED, "").status()));
+  EXPECT_TRUE(
+      absl::IsNotFound(store().Release(foreign, "ann", "t-ann", Placement::RETURNED, "").status()));
+  EXPECT_TRUE(absl::IsNotFound(
+      store().Annotate(foreign, "ann", "t-ann", MakeAnnotation("a", "ann", "t-ann")).status()));
+  EXPECT_TRUE(absl::IsNotFound(store().Accept(foreign, "ann", "t-ann").status()));
+  EXPECT_FALSE(*store().Archive(foreign, {false, backend_->NowMs(), 1000}));
+  ExpectCounts({.submitted = 1, .open = 1});
+  const auto rival = store().Counts("rival/letters");
+  ASSERT_OK(rival);
+  EXPECT_EQ(rival->submitted + rival->ready + rival->open + rival->cancelled, 0);
+}
+
+TEST_P(TaskStoreContractTest, EveryCallMayLoseItsRequestOrItsReply) {
+  testing::FaultyTaskStore undisturbed(&store(), [](int) { return testing::Fault::kNone; });
+  ASSERT_OK(GoTheWholeWay(undisturbed, backend_->NowMs(), [] {}));
+  ASSERT_OK(CheckTheWholeWay(store()));
+  for (int i = 0; i < undisturbed.calls(); ++i) {
+    for (testing::Fault fault : {testing::Fault::kBefore, testing::Fault::kAfter}) {
+      SCOPED_TRACE(
+          absl::StrCat("call ", i, fault == testing::Fault::kAfter ? " after" : " before"));
+      ASSERT_OK(backend_->Clear());
+      ASSERT_OK(store().PutProject(MakeProject(), 0));
+      testing::FaultyTaskStore faulty(
+          &store(), [&](int n) { return n == i ? fault : testing::Fault::kNone; });
+      ASSERT_OK(GoTheWholeWay(faulty, backend_->NowMs(), [] {}));
+      ASSERT_OK(CheckTheWholeWay(store()));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, TaskStoreContractTest,
+                         ::testing::Values("Memory", "Redis", "Cluster"),
+                         [](const auto& param) { return param.param; });
+
+}  // namespace
+}  // namespace fairlead::store
