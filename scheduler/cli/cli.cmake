@@ -36,18 +36,14 @@ fairlead_library(fairlead_commands
     cli/submit.cc cli/token.cc cli/trainer_exec.cc cli/up.cc
   DEPS fairlead_demo fairlead_crowd_files)
 
-# A command is a small file behind large headers: parsed once, not sixteen times.
-target_precompile_headers(fairlead_commands PRIVATE
-  <nlohmann/json.hpp> 
-  ${CMAKE_CURRENT_LIST_DIR}/client.h ${CMAKE_CURRENT_LIST_DIR}/command.h
-  ${CMAKE_CURRENT_LIST_DIR}/print.h)
-
 fairlead_binary(fairlead SOURCES cli/main.cc DEPS fairlead_commands)
 
-# gRPC's headers and the stubs' cost seconds a file: read once a target.
+# gRPC's headers and the stubs' cost seconds a file: read once a target. None of the project's own:
+# a compiler cache shared by two checkouts would hand one the other's path, and #pragma once fails.
 foreach(target fairlead_client fairlead_cluster fairlead_simulator fairlead_demo fairlead_commands)
   fairlead_precompile(${target} <grpcpp/grpcpp.h> <fairlead/v1/admin_service.grpc.pb.h>
     <fairlead/v1/blob_service.grpc.pb.h> <fairlead/v1/contractor_service.grpc.pb.h>
     <fairlead/v1/model_service.grpc.pb.h> <fairlead/v1/project_service.grpc.pb.h>
     <fairlead/v1/task_service.grpc.pb.h>)
 endforeach()
+fairlead_precompile(fairlead_commands <nlohmann/json.hpp>)
