@@ -148,6 +148,14 @@ TEST(RewardTest, ARoundFromTheChampionEndsWhereOneFitOfAllDoes) {
   EXPECT_NEAR(round->test->negative_log_likelihood, once->test->negative_log_likelihood, 1e-3);
 }
 
+TEST(RewardTest, ClearJudgementsGetAWeakPriorAndRandomOnesAStrong) {
+  const auto clear = TrainReward(SyntheticPairs(300, 0), {}, ModelPath("clear.safetensors"));
+  const auto random = TrainReward(SyntheticPairs(300, 0.5), {}, ModelPath("random.safetensors"));
+  ASSERT_TRUE(clear.ok() && random.ok());
+  EXPECT_LT(clear->metrics.at("strength"), 2);
+  EXPECT_GT(random->metrics.at("strength"), 2);
+}
+
 TEST(RewardTest, ASingleResponseScoresAbove0WhenItIsSafe) {
   std::vector<PreferenceItem> items;
   for (PreferenceItem& pair : SyntheticPairs(600, 0)) {

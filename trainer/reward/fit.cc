@@ -19,10 +19,11 @@ constexpr size_t kFewItems = 50;
 constexpr int kMembers = 5;
 constexpr size_t kTopWords = 100;
 constexpr uint32_t kDrawPurpose = 0xBA66;
-// From strong to weak, so that each fit starts near its end. A response alone has more blocks of
-// features, whose weights share what there is to explain.
-constexpr double kStrengths[] = {16, 8, 4, 2};
-constexpr double kStrengthsAlone[] = {4, 2, 1, 0.5};
+// Strengths are tried from strong to weak by halves, so that each fit starts near its end. A
+// response alone has more blocks of features, whose weights share what there is to explain.
+constexpr double kStrongest = 16;
+constexpr double kStrongestAlone = 4;
+constexpr double kWeakest = 0.125;
 
 size_t FoldOf(const PreferenceItem& item) {
   const std::string& group = item.prompt.empty() ? item.responses[0] : item.prompt;
@@ -65,21 +66,19 @@ class Fitter {
     return FitLinear(matrix_, rows, options_, std::move(start));
   }
 
-  // Every item's pairs by a fit of the other folds, at each strength.
-  std::map<double, std::vector<ScoredPair>> CrossFold(const std::vector<double>& strengths,
-                                                      const std::vector<double>& start) {
-    std::map<double, std::vector<ScoredPair>> pairs;
+  // Every item's pairs by a fit of the other folds. A fold's fit starts where its last one ended,
+  // the first at `start`.
+  std::vector<ScoredPair> CrossFold(double strength, const std::vector<double>& start) {
+    std::vector<ScoredPair> pairs;
     for (size_t fold = 0; fold < kFolds; ++fold) {
-      std::vector<double> weights = start;
-      for (const double strength : strengths) {
-        weights = Fit(kept_[fold], strength, std::move(weights));
-        std::vector<double> served = weights, scores;
-        DropLength(matrix_, features_, served);
-        for (const size_t i : held_[fold]) {
-          matrix_.Scores(i, served, scores);
-          const auto scored = PairsOf(matrix_.item(i), scores);
-          pairs[strength].insert(pairs[strength].end(), scored.begin(), scored.end());
-        }
+      std::vector<double>& weights = of_fold_[fold];
+      weights = Fit(kept_[fold], strength, weights.empty() ? start : std::move(weights));
+      std::vector<double> served = weights, scores;
+      DropLength(matrix_, features_, served);
+      for (const size_t i : held_[fold]) {
+        matrix_.Scores(i, served, scores);
+        const auto scored = PairsOf(matrix_.item(i), scores);
+        pairs.insert(pairs.end(), scored.begin(), scored.end());
       }
     }
     return pairs;
@@ -93,23 +92,36 @@ class Fitter {
   LinearFitOptions options_;
   std::vector<size_t> all_;
   std::vector<size_t> held_[kFolds], kept_[kFolds];
+  std::vector<double> of_fold_[kFolds];
 };
 
 void Divide(std::vector<ScoredPair>& pairs, double temperature) {
   for (ScoredPair& pair : pairs) pair.margin /= temperature;
 }
 
-// The strength whose held-out scores, at their own best temperature, are the likeliest.
-double ChooseStrength(std::map<double, std::vector<ScoredPair>> by_strength) {
-  double best = 0, least = INFINITY;
-  for (auto& [strength, pairs] : by_strength) {
-    Divide(pairs, 1 / FitSlope(pairs).factor);
-    double loss = 0;
-    for (const ScoredPair& pair : pairs) loss += LogisticLoss(pair.margin, pair.target);
-    if (loss < least) {
-      least = loss;
-      best = strength;
-    }
+struct HeldOut {
+  double strength = 0;
+  std::vector<ScoredPair> pairs;
+};
+
+// Negative log-likelihood at the scores' own best temperature.
+double BestLoss(std::vector<ScoredPair> pairs) {
+  Divide(pairs, 1 / FitSlope(pairs).factor);
+  double loss = 0;
+  for (const ScoredPair& pair : pairs) loss += LogisticLoss(pair.margin, pair.target);
+  return loss;
+}
+
+// Halves the strength for as long as what is held out becomes likelier.
+HeldOut ChooseStrength(Fitter& fitter, double strongest) {
+  HeldOut best{strongest, fitter.CrossFold(strongest, {})};
+  double least = BestLoss(best.pairs);
+  for (double strength = strongest / 2; strength >= kWeakest; strength /= 2) {
+    std::vector<ScoredPair> pairs = fitter.CrossFold(strength, {});
+    const double loss = BestLoss(pairs);
+    if (loss >= least) break;
+    least = loss;
+    best = {strength, std::move(pairs)};
   }
   return best;
 }
@@ -180,17 +192,15 @@ LinearRewardFit FitReward(const std::vector<const PreferenceItem*>& items,
                                          : 1;
   const std::vector<double> start = StartFrom(champion, matrix, features);
   if (items.size() >= kFewItems) {
-    std::vector<double> strengths = {model.strength};
-    if (options.strength <= 0 && champion == nullptr) {
-      const auto& choice = items[0]->safe.has_value() ? kStrengthsAlone : kStrengths;
-      strengths.assign(std::begin(choice), std::end(choice));
-    }
-    auto cross_fold = fitter.CrossFold(strengths, start);
-    model.strength = ChooseStrength(cross_fold);
-    std::vector<ScoredPair>& pairs = cross_fold[model.strength];
+    const bool alone = items[0]->safe.has_value();
+    const bool given = options.strength > 0 || champion != nullptr;
+    HeldOut held = given ? HeldOut{model.strength, fitter.CrossFold(model.strength, start)}
+                         : ChooseStrength(fitter, alone ? kStrongestAlone : kStrongest);
+    model.strength = held.strength;
+    std::vector<ScoredPair>& pairs = held.pairs;
     model.temperature = std::clamp(1 / FitSlope(pairs).factor, 0.02, 50.0);
     Divide(pairs, model.temperature);
-    fit.cross_fold = Measure(pairs, items[0]->safe.has_value());
+    fit.cross_fold = Measure(pairs, alone);
   }
   const int members = options.model == "ensemble" ? kMembers : 1;
   for (int member = 0; member < members; ++member) {
