@@ -40,7 +40,8 @@ absl::Status DrawOcr(const DemoOptions& options, DemoTasks& tasks) {
   OcrGeneratorOptions generator;
   generator.difficulty = options.difficulty;
   generator.seed = options.seed;
-  const size_t count = static_cast<size_t>(options.ocr_gold + options.ocr_tasks);
+  const size_t count =
+      static_cast<size_t>(options.ocr_gold) + static_cast<size_t>(options.ocr_tasks);
   for (size_t i = 0; i < count; ++i) {
     ASSIGN_OR_RETURN(const GeneratedImage drawn,
                      GenerateOcrImage(generator, static_cast<int64_t>(i)));
@@ -61,7 +62,8 @@ absl::Status ReadOcr(const DemoOptions& options, DemoTasks& tasks) {
   std::mt19937_64 gen(options.seed);
   std::shuffle(labels.begin(), labels.end(), gen);
   // Some to spare for images that cannot be used.
-  const size_t wanted = static_cast<size_t>(options.ocr_gold + options.ocr_tasks);
+  const size_t wanted =
+      static_cast<size_t>(options.ocr_gold) + static_cast<size_t>(options.ocr_tasks);
   labels.resize(std::min(labels.size(), wanted + wanted / 20));
   std::map<std::string, size_t> order;
   for (size_t i = 0; i < labels.size(); ++i) order[labels[i].file] = i;

@@ -125,7 +125,7 @@ class Judge {
   }
 
  private:
-  bool Check(bool passed, std::string what) {
+  bool Check(bool passed, const std::string& what) {
     decision_.checks.push_back(absl::StrCat(passed ? "passed: " : "refused: ", what));
     if (!passed) decision_.reason = decision_.checks.back();
     return passed;

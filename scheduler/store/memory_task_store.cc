@@ -125,6 +125,7 @@ absl::StatusOr<std::vector<bool>> MemoryTaskStore::Offer(absl::string_view,
                                                          const std::vector<OfferTerms>& terms) {
   MutexLock lock(&mu_);
   std::vector<bool> valid;
+  valid.reserve(terms.size());
   for (const OfferTerms& one : terms) valid.push_back(OfferOne(one));
   return valid;
 }

@@ -1,6 +1,7 @@
 #include "scheduler/store/redis_task_store.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -117,8 +118,9 @@ Invocation RedisTaskStore::TaskInvocation(absl::string_view function, const Task
 
 absl::StatusOr<Outcome> RedisTaskStore::InvokeTask(absl::string_view function, const TaskRef& ref,
                                                    redis::Arguments arguments) const {
-  ASSIGN_OR_RETURN(Outcome outcome, caller_->Invoke(topology().ShardOf(ref.project),
-                                                    TaskInvocation(function, ref, arguments)));
+  ASSIGN_OR_RETURN(Outcome outcome,
+                   caller_->Invoke(topology().ShardOf(ref.project),
+                                   TaskInvocation(function, ref, std::move(arguments))));
   if (outcome.code == "NOT_FOUND") return NoSuchTask(ref.task);
   return outcome;
 }

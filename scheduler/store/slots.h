@@ -43,6 +43,7 @@ struct Topology {
  private:
   static std::vector<std::string> Named(absl::string_view prefix, int32_t count) {
     std::vector<std::string> names;
+    names.reserve(static_cast<size_t>(count));
     for (int32_t k = 0; k < count; ++k) names.push_back(absl::StrCat(prefix, k));
     return names;
   }

@@ -171,7 +171,7 @@ Chosen Fuse(const LabelMatrix& answers, absl::Span<const std::string> texts, con
   const auto votes = answers.votes(task);
   const std::vector<size_t> order = medoids.ByCentrality(task);
   const ClassVote& medoid = votes[order[0]];
-  const Chosen answer = {texts[medoid.cls], medoids.Of(medoid)};
+  Chosen answer = {texts[medoid.cls], medoids.Of(medoid)};
   if (!rover || !set.by_words || votes.size() < 3) return answer;
   std::vector<std::vector<int32_t>> voters;
   std::vector<const std::vector<Word>*> words;
