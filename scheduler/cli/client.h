@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/base/status.h"
 #include "common/rpc/grpc_status.h"
 #include "fairlead/v1/admin_service.grpc.pb.h"
 #include "fairlead/v1/blob_service.grpc.pb.h"
@@ -47,8 +48,9 @@ class Client {
   // The same without a deadline, for streams that stay open.
   void PrepareStream(grpc::ClientContext* context) const;
 
-  // One unary call; UNAVAILABLE is tried again with full jitter for `retry_for` (every method is
-  // idempotent). `Call(*client.tasks(), &TaskService::Stub::GetTask, request)`.
+  // One unary call; UNAVAILABLE and NOT_DURABLE_YET are tried again with full jitter for
+  // `retry_for` (every method is idempotent). `Call(*client.tasks(), &TaskService::Stub::GetTask,
+  // request)`.
   template <typename Stub, typename Request, typename Response>
   absl::StatusOr<Response> Call(
       Stub* stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
@@ -118,9 +120,13 @@ absl::StatusOr<Response> Client::Call(Stub* stub,
     Response response;
     const grpc::Status status = (stub->*method)(&context, request, &response);
     if (status.ok()) return response;
-    const bool waited = !unavailable.ok() && status.error_code() == grpc::DEADLINE_EXCEEDED;
-    if (waited) return rpc::FromGrpcStatus(unavailable);
-    if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return rpc::FromGrpcStatus(status);
+    // Done, and not known to be on disk: the server asks for a repetition.
+    const bool undecided = ReasonOf(rpc::FromGrpcStatus(status)) == "NOT_DURABLE_YET";
+    const bool late = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED && !undecided;
+    if (late && !unavailable.ok()) return rpc::FromGrpcStatus(unavailable);
+    if (status.error_code() != grpc::StatusCode::UNAVAILABLE && !undecided) {
+      return rpc::FromGrpcStatus(status);
+    }
     unavailable = status;
     const absl::Duration wait = backoff.Next();
     if (absl::Now() + wait > give_up) return rpc::FromGrpcStatus(status);
