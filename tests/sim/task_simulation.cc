@@ -48,12 +48,12 @@ absl::Status TaskSimulation::Step() {
     Action action;
   };
   static constexpr Weighted kActions[] = {
-      {16, &TaskSimulation::Offer},    {14, &TaskSimulation::Accept},
+      {15, &TaskSimulation::Offer},    {14, &TaskSimulation::Accept},
       {16, &TaskSimulation::Annotate}, {8, &TaskSimulation::Release},
       {6, &TaskSimulation::TakeDue},   {10, &TaskSimulation::Decide},
-      {3, &TaskSimulation::End},       {3, &TaskSimulation::Prelabel},
+      {2, &TaskSimulation::End},       {3, &TaskSimulation::Prelabel},
       {2, &TaskSimulation::StartDue},  {2, &TaskSimulation::Replay},
-      {4, &TaskSimulation::Archive},   {5, &TaskSimulation::PassTime},
+      {3, &TaskSimulation::Archive},   {8, &TaskSimulation::PassTime},
       {4, &TaskSimulation::Submit},    {3, &TaskSimulation::SubmitAgain},
       {4, &TaskSimulation::Redeliver},
   };
@@ -161,9 +161,16 @@ void TaskSimulation::Offer() {
      });
 }
 
+// Mostly a new one, which somebody may still hold; now and then any that ever was.
+TaskSimulation::Grant TaskSimulation::AnyGrant() {
+  const int all = static_cast<int>(grants_.size());
+  const int from = dice_.Percent(75) ? std::max(0, all - 4) : 0;
+  return grants_[static_cast<size_t>(from + dice_.Below(all - from))];
+}
+
 void TaskSimulation::Accept() {
   if (grants_.empty()) return;
-  const Grant grant = grants_[static_cast<size_t>(dice_.Below(static_cast<int>(grants_.size())))];
+  const Grant grant = AnyGrant();
   Do(absl::StrCat("accept ", known_[grant.task].id, " by ", grant.contractor, " ", grant.token),
      [this, grant] {
        auto accepted = store_.Accept(RefOf(grant.task), grant.contractor, grant.token);
@@ -175,7 +182,7 @@ void TaskSimulation::Accept() {
 
 void TaskSimulation::Release() {
   if (grants_.empty()) return;
-  const Grant grant = grants_[static_cast<size_t>(dice_.Below(static_cast<int>(grants_.size())))];
+  const Grant grant = AnyGrant();
   static constexpr Placement::State kTo[] = {Placement::DECLINED, Placement::RETURNED,
                                              Placement::REPORTED};
   const Placement::State to = kTo[dice_.Below(3)];
@@ -190,10 +197,10 @@ void TaskSimulation::Release() {
 }
 
 void TaskSimulation::TakeDue() {
-  const int task = AnyTask();
-  const std::string contractor = AnyContractor();
-  Do(absl::StrCat("due ", known_[task].id, " of ", contractor), [this, task, contractor] {
-    auto seq = store_.Release(RefOf(task), contractor, "", Placement::LAPSED, "");
+  if (grants_.empty()) return;
+  const Grant grant = AnyGrant();
+  Do(absl::StrCat("due ", known_[grant.task].id, " of ", grant.contractor), [this, grant] {
+    auto seq = store_.Release(RefOf(grant.task), grant.contractor, "", Placement::LAPSED, "");
     return seq.ok() ? Seq(*seq) : Said(seq.status());
   });
 }
@@ -203,10 +210,11 @@ std::string TaskSimulation::AnnotateAs(const Grant& grant,
   const auto before = inner_->Load(RefOf(grant.task));
   const Placement* place = before.ok() ? PlaceIn(*before, grant.contractor) : nullptr;
   const bool holds = place != nullptr && place->token() == grant.token &&
-                     place->state() == Placement::ACCEPTED && !IsTerminal(before->state);
+                     (place->state() == Placement::SUBMITTED ||
+                      (place->state() == Placement::ACCEPTED && !IsTerminal(before->state)));
   auto annotated = store_.Annotate(RefOf(grant.task), grant.contractor, grant.token, record);
   if (!annotated.ok()) {
-    // Late or not: whoever holds the place may fill it.
+    // Late or not: whoever holds the place may fill it, and whoever filled it has a receipt.
     if (holds && !absl::IsUnavailable(annotated.status())) Violated("a holder was refused");
     return Said(annotated.status());
   }
@@ -219,7 +227,7 @@ std::string TaskSimulation::AnnotateAs(const Grant& grant,
 
 void TaskSimulation::Annotate() {
   if (grants_.empty()) return;
-  Grant grant = grants_[static_cast<size_t>(dice_.Below(static_cast<int>(grants_.size())))];
+  Grant grant = AnyGrant();
   if (dice_.Percent(5)) grant.token = "forged";
   store::v1::AnnotationRecord record;
   record.set_task(known_[grant.task].id);
@@ -231,11 +239,16 @@ void TaskSimulation::Annotate() {
      [this, grant, record] { return AnnotateAs(grant, record); });
 }
 
+bool TaskSimulation::HasMovedOn(int task, int64_t version) const {
+  const auto now = inner_->Load(RefOf(task));
+  return !now.ok() || now->version != version;
+}
+
 // What the collector does, on what it read now or what it read before it was held up.
 void TaskSimulation::Decide() {
   const int task = AnyTask();
-  std::optional<TaskState> seen = known_[task].last;
-  if (dice_.Percent(70)) {
+  std::optional<TaskState>& seen = known_[task].read;
+  if (dice_.Percent(60)) {
     auto now = store_.Load(RefOf(task));
     if (now.ok()) seen = *std::move(now);
   }
@@ -244,7 +257,9 @@ void TaskSimulation::Decide() {
     Do(absl::StrCat("want more of ", known_[task].id, " v", seen->version),
        [this, task, version = seen->version,
         want = std::max(seen->want, std::min(seen->want + 1, 4))] {
+         const bool moved_on = HasMovedOn(task, version);
          auto done = store_.SetWant(RefOf(task), version, want);
+         if (moved_on && done.ok() && *done) Violated("more was wanted on an old version");
          return done.ok() ? absl::StrCat("OK ", *done) : Said(done.status());
        });
     return;
@@ -254,7 +269,9 @@ void TaskSimulation::Decide() {
   label.set_answers(seen->have);
   Do(absl::StrCat("complete ", label.task(), " v", seen->version),
      [this, task, version = seen->version, label] {
+       const bool moved_on = HasMovedOn(task, version);
        auto done = store_.Complete(RefOf(task), version, label);
+       if (moved_on && done.ok() && *done) Violated("completed on an old version");
        return done.ok() ? absl::StrCat("OK ", *done) : Said(done.status());
      });
 }

@@ -45,10 +45,11 @@ class TaskSimulation {
   struct Known {
     std::string id;
     bool acknowledged = false;
-    bool leaving = false;   // It may have been archived.
-    bool gone = false;      // It was.
-    bool replayed = false;  // It may have been, since it was last seen dead.
-    std::optional<store::TaskState> last;
+    bool leaving = false;                         // It may have been archived.
+    bool gone = false;                            // It was.
+    bool replayed = false;                        // It may have been, since it was last seen dead.
+    std::optional<store::TaskState> last;         // As it was after the last step.
+    std::optional<store::TaskState> read;         // As the collector read it, perhaps long ago.
     std::map<std::string, std::string> receipts;  // By contractor: the first one, serialized.
   };
   struct Request {
@@ -61,6 +62,7 @@ class TaskSimulation {
   std::string Said(const absl::Status& status);
   store::TaskRef RefOf(int task) const { return {project_, known_[task].id}; }
 
+  Grant AnyGrant();
   int AnyTask() { return dice_.Below(static_cast<int>(known_.size())); }
   std::string AnyContractor() { return std::string(1, static_cast<char>('a' + dice_.Below(4))); }
   std::vector<store::v1::TaskRecord> NewTasks();
@@ -85,6 +87,8 @@ class TaskSimulation {
   std::string SubmitRequest(int request, const std::string& body,
                             const std::vector<store::v1::TaskRecord>& tasks);
   std::string AnnotateAs(const Grant& grant, const store::v1::AnnotationRecord& record);
+
+  bool HasMovedOn(int task, int64_t version) const;
 
   // Checks; each tells Violated.
   void Violated(const std::string& what);
