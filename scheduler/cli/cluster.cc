@@ -258,6 +258,8 @@ void LocalCluster::AddScheduler() {
     spec.argv.push_back(tcp_address());
   }
   if (options_.dev) spec.argv.push_back("--dev");
+  spec.argv.insert(spec.argv.end(), options_.scheduler_arguments.begin(),
+                   options_.scheduler_arguments.end());
   supervisor_.Add(spec);
 }
 

@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -27,6 +28,7 @@ struct ClusterOptions {
   int worker_threads = 0;  // Each; 0: all cores but one, divided by the workers, at least 1.
   int port = 0;            // TCP port on 127.0.0.1 beside the unix socket; 0: none.
   bool dev = false;        // Redis without an append-only file: faster, survives no kill of Redis.
+  std::vector<std::string> scheduler_arguments;  // More flags of fairlead-scheduler.
   std::string tenant = "dev";
   std::string
       binary_dir;  // Where fairlead-scheduler and fairlead-worker are; empty: beside this binary.

@@ -1,13 +1,11 @@
 // One contractor's way through an assignment by unary calls: tokens, repetition, lapses, late work.
 #include <gmock/gmock.h>
 
-#include <functional>
-#include <memory>
-
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "tests/e2e/cluster_fixture.h"
+#include "tests/e2e/person.h"
 #include "tests/support/eventually.h"
 #include "tests/support/status_matchers.h"
 
@@ -15,63 +13,6 @@ namespace fairlead::e2e {
 namespace {
 
 using ::fairlead::testing::Eventually;
-
-// A contractor that uses the unary calls.
-class Person {
- public:
-  Person(const std::string& address, const std::string& token)
-      : channel_(cli::OpenChannel(address)),
-        stub_(v1::ContractorService::NewStub(channel_)),
-        caller_(address, token, "dev") {}
-
-  void Online(int credit) {
-    v1::SetAvailabilityRequest request;
-    request.set_credit(credit);
-    auto set = caller_.Call(stub_.get(), &v1::ContractorService::Stub::SetAvailability, request);
-    ASSERT_OK(set) << set.status();
-  }
-  v1::Offer NextOffer() {
-    v1::PollOffersRequest request;
-    request.mutable_wait()->set_seconds(10);
-    auto offers = caller_.Call(stub_.get(), &v1::ContractorService::Stub::PollOffers, request);
-    EXPECT_OK(offers) << offers.status();
-    EXPECT_TRUE(offers.ok() && offers->offers_size() > 0) << "no offer came";
-    return offers.ok() && offers->offers_size() > 0 ? offers->offers(0) : v1::Offer();
-  }
-  absl::StatusOr<v1::Assignment> Accept(const v1::Offer& offer) {
-    v1::AcceptOfferRequest request;
-    request.set_assignment(offer.assignment());
-    request.set_token(offer.token());
-    return caller_.Call(stub_.get(), &v1::ContractorService::Stub::AcceptOffer, request);
-  }
-  absl::StatusOr<v1::Receipt> Submit(const v1::Offer& offer, const std::string& answer,
-                                     const std::string& token = "") {
-    v1::SubmitAnnotationRequest request;
-    request.set_assignment(offer.assignment());
-    request.set_token(token.empty() ? offer.token() : token);
-    request.mutable_answer()->set_class_name(answer);
-    return caller_.Call(stub_.get(), &v1::ContractorService::Stub::SubmitAnnotation, request);
-  }
-  absl::Status Report(const v1::Offer& offer) {
-    v1::ReportTaskRequest request;
-    request.set_assignment(offer.assignment());
-    request.set_token(offer.token());
-    request.set_reason("cannot be read");
-    return caller_.Call(stub_.get(), &v1::ContractorService::Stub::ReportTask, request).status();
-  }
-  absl::Status Decline(const v1::Offer& offer) {
-    v1::DeclineOfferRequest request;
-    request.set_assignment(offer.assignment());
-    request.set_token(offer.token());
-    return caller_.Call(stub_.get(), &v1::ContractorService::Stub::DeclineOffer, request).status();
-  }
-  cli::Client& caller() { return caller_; }
-
- private:
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::ContractorService::Stub> stub_;
-  cli::Client caller_;
-};
 
 class AssignmentTest : public ClusterTest {
  protected:

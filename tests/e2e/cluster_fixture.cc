@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -38,10 +39,11 @@ void ClusterTest::TearDown() {
   std::filesystem::remove_all(directory_);
 }
 
-void ClusterTest::StartCluster(int workers) {
+void ClusterTest::StartCluster(int workers, std::vector<std::string> scheduler_arguments) {
   cli::ClusterOptions options;
   options.data_dir = directory_;
   options.workers = workers;
+  options.scheduler_arguments = std::move(scheduler_arguments);
   options.binary_dir = FAIRLEAD_BINARY_DIR;
   auto cluster = cli::LocalCluster::Create(options);
   ASSERT_TRUE(cluster.ok()) << cluster.status();

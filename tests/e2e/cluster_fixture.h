@@ -28,8 +28,8 @@ class ClusterTest : public ::testing::Test {
   void SetUp() override;
   void TearDown() override;
 
-  // Starts redis, scheduler and `workers`.
-  void StartCluster(int workers);
+  // Starts redis, scheduler (with more flags) and `workers`.
+  void StartCluster(int workers, std::vector<std::string> scheduler_arguments = {});
   // A CLASS project with classes a–d and short windows; returns its full name.
   std::string CreateClassProject(const std::string& id);
   // Submits tasks [begin, end) under one request id, retrying while the store is away; returns
