@@ -11,6 +11,7 @@
 #include "common/base/ids.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
+#include "scheduler/quality/answer.h"
 
 namespace fairlead::dispatch {
 namespace {
@@ -19,6 +20,8 @@ constexpr size_t kTasksPerProject = 256;  // A round looks no further into a pro
 constexpr int kMaxChoices = 512;
 // A new task waits so long for its prelabel, where there is a champion to give one.
 constexpr int64_t kPrelabelGraceMs = 3'000;
+// A model's word never closes the question: a task that still waits wants an answer.
+constexpr double kMaxPrelabelTrust = 0.95;
 constexpr double kAccountHalfLifeMs = 600'000;
 
 absl::Duration FromProto(const google::protobuf::Duration& duration) {
@@ -77,7 +80,7 @@ void Dispatcher::AddTasks(int64_t now_ms, Snapshot& snapshot) {
     task.expire_ms = live.expire_ms;
     task.places = live.want - live.have - live.open;
     // A confident prelabel leaves less to be learned from an answer.
-    task.entropy_hint = live.gold ? 1.0 : 1.0 - 0.8 * live.prelabel_confidence;
+    if (!live.gold) task.confidence = std::min(live.prelabel_confidence, kMaxPrelabelTrust);
     for (const auto& [contractor, place] : live.places) {
       if (place.state() != store::v1::Placement::LAPSED) task.excluded.insert(contractor);
     }
@@ -92,6 +95,7 @@ void Dispatcher::AddTasks(int64_t now_ms, Snapshot& snapshot) {
     const fairlead::v1::ProjectSettings& settings = project->settings();
     for (ReadyTask& task : it->second) {
       task.kind = settings.answer_schema().kind();
+      task.alternatives = quality::Alternatives(settings.answer_schema());
       task.pay_micros = static_cast<double>(store::CurrentRate(*project).micros_per_annotation());
       task.required_skills.assign(settings.required_skills().begin(),
                                   settings.required_skills().end());

@@ -37,7 +37,10 @@ double Solve(const Lever& lever, const Features& f, const Policy& p, double rati
   };
   if (lever.member == &Features::information_gain) return old * ratio;
   if (lever.member == &Features::expected_seconds) return old / (ratio * ratio);
-  if (lever.member == &Features::fair_share) return linear(1, p.fair);
+  if (lever.member == &Features::fair_share) {
+    const double root = ((1 - p.fair + p.fair * std::sqrt(old)) * ratio - 1 + p.fair) / p.fair;
+    return root >= 0 ? root * root : -1;
+  }
   if (lever.member == &Features::waiting) return linear(1, p.waiting);
   if (lever.member == &Features::newcomer) return linear(1, p.newcomer);
   return linear(1 - p.responsiveness, p.responsiveness);

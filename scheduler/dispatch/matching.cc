@@ -34,6 +34,16 @@ double UrgencyOf(const ReadyTask& task, int64_t now_ms, const Policy& policy) {
   return 1 + policy.urgency * std::clamp(gone, 0.0, 1.0);
 }
 
+double AlternativesOf(const ReadyTask& task) {
+  return task.alternatives > 0 ? task.alternatives : TypicalAlternatives(task.kind);
+}
+
+// The probabilities that are known; a confidence below guessing says nothing.
+absl::Span<const double> Known(const ReadyTask& task) {
+  if (!(task.confidence * AlternativesOf(task) > 1)) return {};
+  return absl::MakeConstSpan(&task.confidence, 1);
+}
+
 class Matcher {
  public:
   Matcher(const Snapshot& snapshot, const Policy& policy, uint64_t seed)
@@ -41,9 +51,10 @@ class Matcher {
     for (const FreeContractor& c : snapshot.contractors) {
       accounts_.push_back({c.credit, c.seconds_since_offer, c.earned_recently, c.gold_open_hint,
                            StableHash64(c.contractor)});
-      total_earned_ += std::max(c.earned_recently, 0.0);
-      total_online_ += std::max(c.online_share, 0.0);
+      totals_.earned += std::max(c.earned_recently, 0.0);
+      totals_.online += std::max(c.online_share, 0.0);
     }
+    totals_.contractors = static_cast<double>(accounts_.size());
     newcomer_sd_ = quality::QualitySd(quality::ContractorScore());
   }
 
@@ -68,21 +79,15 @@ class Matcher {
   Bucket& BucketOf(const ReadyTask& task) {
     std::vector<std::string> skills = task.required_skills;
     std::sort(skills.begin(), skills.end());
-    std::string key = absl::StrCat(task.kind, "/", absl::StrJoin(skills, ","));
+    std::string key =
+        absl::StrCat(task.kind, "/", AlternativesOf(task), "/", absl::StrJoin(skills, ","));
     auto it = buckets_.find(key);
     if (it == buckets_.end()) {
-      auto bucket = std::make_unique<Bucket>(snapshot_, policy_, task.kind, skills);
+      auto bucket =
+          std::make_unique<Bucket>(snapshot_, policy_, task.kind, AlternativesOf(task), skills);
       it = buckets_.emplace(std::move(key), std::move(bucket)).first;
     }
     return *it->second;
-  }
-
-  double FairShare(int contractor) const {
-    if (total_earned_ <= 0 || total_online_ <= 0) return 0;
-    const double share = std::max(snapshot_.contractors[contractor].online_share, 0.0);
-    const double entitled = total_earned_ * share / total_online_;
-    const double mean = total_earned_ / static_cast<double>(accounts_.size());
-    return std::clamp((entitled - accounts_[contractor].earned) / mean, 0.0, kMaxFairShare);
   }
 
   double Waiting(int contractor) const {
@@ -91,33 +96,34 @@ class Matcher {
            policy_.waiting_window_seconds;
   }
 
-  double FloorClaim(Floor floor, const Standing& standing) const {
-    if (floor == Floor::kNewcomer) return standing.newcomer > 0 ? 1 : 0;
+  double FloorClaim(Floor floor, const Member& member) const {
+    if (floor == Floor::kNewcomer) return member.standing.newcomer > 0 ? 1 : 0;
     // The longer the wait, the stronger the claim, and so the order within the floor.
     if (floor == Floor::kWaiting) {
-      const double windows = Waiting(standing.contractor);
+      const double windows = Waiting(member.contractor);
       return windows >= 1 ? windows : 0;
     }
     return 0;
   }
 
-  Candidate Evaluate(const ReadyTask& task, const Standing& standing, Floor floor, double urgency,
+  Candidate Evaluate(const ReadyTask& task, const Member& member, Floor floor, double urgency,
                      uint64_t place_seed) const {
-    const Account& account = accounts_[standing.contractor];
+    const Account& account = accounts_[member.contractor];
+    const FreeContractor& free = snapshot_.contractors[member.contractor];
+    const Standing& standing = member.standing;
     Candidate c;
-    c.contractor = snapshot_.contractors[standing.contractor].contractor;
+    c.contractor = free.contractor;
     c.quality_mean = standing.quality_mean;
-    c.quality_sampled =
-        quality::SampleQuality(standing.score, quality::MixSeeds(place_seed, account.hash));
+    c.quality_sampled = SampleQuality(standing, quality::MixSeeds(place_seed, account.hash));
     c.features.information_gain =
         task.gold ? GoldGain(standing.quality_sd, newcomer_sd_, account.gold_open)
-                  : InformationGain(task.kind, c.quality_sampled, task.entropy_hint);
+                  : InformationGain(Known(task), AlternativesOf(task), c.quality_sampled);
     c.features.expected_seconds = standing.expected_seconds;
-    c.features.fair_share = FairShare(standing.contractor);
-    c.features.waiting = std::min(Waiting(standing.contractor), kMaxWaiting);
+    c.features.fair_share = FairShare(account.earned, free.online_share, totals_);
+    c.features.waiting = std::min(Waiting(member.contractor), kMaxWaiting);
     c.features.newcomer = standing.newcomer;
     c.features.responsiveness = standing.responsiveness;
-    c.features.floor_claim = FloorClaim(floor, standing);
+    c.features.floor_claim = FloorClaim(floor, member);
     c.index = Index(c.features, urgency, policy_);
     return c;
   }
@@ -135,7 +141,7 @@ class Matcher {
         if (slot >= start || slot >= list.size()) return;
       }
       const int member = list.At(slot);
-      const int contractor = bucket.standings()[member].contractor;
+      const int contractor = bucket.members()[member].contractor;
       if (accounts_[contractor].credit <= 0) {
         list.Retire(slot);
         continue;
@@ -192,10 +198,9 @@ class Matcher {
     const double urgency = UrgencyOf(task, snapshot_.now_ms, policy_);
     std::vector<std::pair<Candidate, int>> ranked;
     ranked.reserve(gathered_.size());
-    for (const int member : gathered_) {
-      const Standing& standing = bucket.standings()[member];
-      ranked.emplace_back(Evaluate(task, standing, floor, urgency, place_seed),
-                          standing.contractor);
+    for (const int i : gathered_) {
+      const Member& member = bucket.members()[i];
+      ranked.emplace_back(Evaluate(task, member, floor, urgency, place_seed), member.contractor);
     }
     // Equal indices: the larger deficit, the longer wait, then a seeded draw; never id or arrival.
     const auto before = [&](const auto& a, const auto& b) {
@@ -224,7 +229,7 @@ class Matcher {
     account.seconds_since_offer = 0;
     account.earned += task.pay_micros;
     if (task.gold) ++account.gold_open;
-    total_earned_ += task.pay_micros;
+    totals_.earned += task.pay_micros;
     taken_.insert(contractor);
   }
 
@@ -232,8 +237,7 @@ class Matcher {
   const Policy& policy_;
   const uint64_t seed_;
   double newcomer_sd_ = 1;
-  double total_earned_ = 0;
-  double total_online_ = 0;
+  Totals totals_;
   std::vector<Account> accounts_;  // By index of the snapshot's contractors.
   absl::flat_hash_map<std::string, std::unique_ptr<Bucket>> buckets_;
   absl::flat_hash_set<int> taken_;  // Of the task at hand.

@@ -17,6 +17,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "fairlead/v1/resources.pb.h"
 #include "scheduler/dispatch/policy.h"
+#include "scheduler/dispatch/standing.h"
 #include "scheduler/quality/score.h"
 
 namespace fairlead::dispatch {
@@ -31,7 +32,8 @@ struct ReadyTask {
   int64_t create_ms = 0, expire_ms = 0;
   int places = 1;  // Offers still to make.
   double pay_micros = 0;
-  double entropy_hint = 1;                    // How open the answer is, in [0, 1].
+  double alternatives = 0;  // That an answer competes with; 0: what is typical of the kind.
+  double confidence = 0;    // Of the likeliest answer so far, in [0, 1]; 0: nothing is known.
   absl::flat_hash_set<std::string> excluded;  // Contractors who had it.
   std::vector<std::string> required_skills;
   double weight = 1;  // The project's; the caller's order has it already.

@@ -8,9 +8,6 @@
 namespace fairlead::dispatch {
 namespace {
 
-// Accepting four of five offers in time is as good as all of them.
-constexpr double kResponsivenessPlateau = 0.8;
-
 bool HasSkills(const FreeContractor& contractor, const std::vector<std::string>& required) {
   return std::all_of(required.begin(), required.end(), [&](const std::string& skill) {
     return std::find(contractor.skills.begin(), contractor.skills.end(), skill) !=
@@ -18,44 +15,34 @@ bool HasSkills(const FreeContractor& contractor, const std::vector<std::string>&
   });
 }
 
-std::vector<Standing> StandingsOf(const Snapshot& snapshot, const Policy& policy, v1::TaskKind kind,
-                                  const std::vector<std::string>& required) {
-  std::vector<Standing> standings;
+std::vector<Member> MembersOf(const Snapshot& snapshot, const Policy& policy, v1::TaskKind kind,
+                              double alternatives, const std::vector<std::string>& required) {
+  const double window = static_cast<double>(snapshot.offer_window_ms) / 1000;
+  std::vector<Member> members;
   for (size_t i = 0; i < snapshot.contractors.size(); ++i) {
     const FreeContractor& contractor = snapshot.contractors[i];
     if (contractor.credit <= 0 || !HasSkills(contractor, required)) continue;
-    Standing s;
-    s.contractor = static_cast<int>(i);
+    quality::ContractorScore score;
     const auto it = contractor.scores.find(kind);
-    if (it != contractor.scores.end()) s.score = it->second;
-    quality::Decay(snapshot.now_ms, s.score);
-    s.quality_mean = quality::QualityMean(s.score);
-    s.quality_sd = quality::QualitySd(s.score);
-    s.expected_seconds = quality::ExpectedSeconds(s.score, policy.fallback_seconds);
-    const double window = static_cast<double>(snapshot.offer_window_ms) / 1000;
-    s.responsiveness =
-        std::min(1.0, quality::AcceptProbability(s.score, window) / kResponsivenessPlateau);
-    if (policy.newcomer_evidence > 0) {
-      s.newcomer = std::max(0.0, 1 - quality::Evidence(s.score) / policy.newcomer_evidence);
-    }
-    s.value = InformationGain(kind, s.quality_mean, 1) / std::sqrt(s.expected_seconds);
-    standings.push_back(std::move(s));
+    if (it != contractor.scores.end()) score = it->second;
+    quality::Decay(snapshot.now_ms, score);
+    members.push_back({static_cast<int>(i), StandingOf(score, alternatives, window, policy)});
   }
-  return standings;
+  return members;
 }
 
 template <typename Key>
-std::vector<int> Descending(const std::vector<Standing>& standings, const Key& key) {
-  std::vector<int> order(standings.size());
+std::vector<int> Descending(const std::vector<Member>& members, const Key& key) {
+  std::vector<int> order(members.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
-                   [&](int a, int b) { return key(standings[a]) > key(standings[b]); });
+                   [&](int a, int b) { return key(members[a]) > key(members[b]); });
   return order;
 }
 
-std::vector<int> Newcomers(const std::vector<Standing>& standings) {
-  std::vector<int> order = Descending(standings, [](const Standing& s) { return s.newcomer; });
-  std::erase_if(order, [&](int i) { return standings[i].newcomer <= 0; });
+std::vector<int> Newcomers(const std::vector<Member>& members) {
+  std::vector<int> order = Descending(members, [](const Member& m) { return m.standing.newcomer; });
+  std::erase_if(order, [&](int i) { return members[i].standing.newcomer <= 0; });
   return order;
 }
 
@@ -76,13 +63,12 @@ size_t CreditList::Next(size_t slot) {
 }
 
 Bucket::Bucket(const Snapshot& snapshot, const Policy& policy, v1::TaskKind kind,
-               const std::vector<std::string>& required_skills)
-    : standings_(StandingsOf(snapshot, policy, kind, required_skills)),
-      by_value_(Descending(standings_, [](const Standing& s) { return s.value; })),
-      by_waiting_(Descending(standings_,
-                             [&](const Standing& s) {
-                               return snapshot.contractors[s.contractor].seconds_since_offer;
-                             })),
-      newcomers_(Newcomers(standings_)) {}
+               double alternatives, const std::vector<std::string>& required_skills)
+    : members_(MembersOf(snapshot, policy, kind, alternatives, required_skills)),
+      by_value_(Descending(members_, [](const Member& m) { return m.standing.value; })),
+      by_waiting_(Descending(
+          members_,
+          [&](const Member& m) { return snapshot.contractors[m.contractor].seconds_since_offer; })),
+      newcomers_(Newcomers(members_)) {}
 
 }  // namespace fairlead::dispatch

@@ -8,21 +8,14 @@
 
 #include "scheduler/dispatch/matching.h"
 #include "scheduler/dispatch/policy.h"
-#include "scheduler/quality/score.h"
+#include "scheduler/dispatch/standing.h"
 
 namespace fairlead::dispatch {
 
 // One contractor as seen by one bucket; what does not change during Match().
-struct Standing {
-  int contractor = 0;              // Index into the snapshot.
-  quality::ContractorScore score;  // Decayed to now.
-  double quality_mean = 0;
-  double quality_sd = 0;
-  double expected_seconds = 1;
-  double responsiveness = 1;
-  double newcomer = 0;
-  double value =
-      0;  // Gain of the mean quality over the root of the seconds: the order of the best.
+struct Member {
+  int contractor = 0;  // Index into the snapshot.
+  Standing standing;
 };
 
 // A list walked from any start that forgets those who have no credit left, in nearly O(1) a step.
@@ -36,23 +29,23 @@ class CreditList {
   int At(size_t slot) const { return members_[slot]; }
 
  private:
-  std::vector<int> members_;  // Indices into the bucket's standings.
+  std::vector<int> members_;  // Indices into the bucket's members.
   std::vector<size_t> next_;  // Union-find towards the right.
 };
 
 // The contractors with some skills, by their scores at one kind of work.
 class Bucket {
  public:
-  Bucket(const Snapshot& snapshot, const Policy& policy, v1::TaskKind kind,
+  Bucket(const Snapshot& snapshot, const Policy& policy, v1::TaskKind kind, double alternatives,
          const std::vector<std::string>& required_skills);
 
-  const std::vector<Standing>& standings() const { return standings_; }
+  const std::vector<Member>& members() const { return members_; }
   CreditList& by_value() { return by_value_; }
   CreditList& by_waiting() { return by_waiting_; }
   CreditList& newcomers() { return newcomers_; }
 
  private:
-  std::vector<Standing> standings_;
+  std::vector<Member> members_;
   CreditList by_value_;
   CreditList by_waiting_;
   CreditList newcomers_;

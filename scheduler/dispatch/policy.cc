@@ -29,22 +29,8 @@ constexpr NamedWeight kWeights[] = {
     {"fallback_seconds", &Policy::fallback_seconds},
 };
 
-// The classes of a CLASS task and the length of a RANKING are not known here; a typical number
-// serves, since it only sets how fast the gain grows with quality.
-double EffectiveAlternatives(v1::TaskKind kind) {
-  switch (kind) {
-    case v1::TASK_KIND_PAIR:
-      return 2;
-    case v1::TASK_KIND_RANKING:
-      return 2;
-    case v1::TASK_KIND_CLASS:
-      return 4;
-    case v1::TASK_KIND_RATING:
-      return 5;
-    default:
-      return 20;
-  }
-}
+// Entropy's term of one alternative; none for an impossible one.
+double Surprise(double p) { return p > 0 ? -p * std::log(p) : 0; }
 
 }  // namespace
 
@@ -72,7 +58,7 @@ absl::StatusOr<Policy> FromWeights(const std::map<std::string, double>& weights)
 double Index(const Features& f, double urgency, const Policy& p) {
   double index = p.gain * f.information_gain;
   index *= urgency;
-  index *= 1 + p.fair * f.fair_share;
+  index *= 1 - p.fair + p.fair * std::sqrt(f.fair_share);
   index *= 1 + p.waiting * f.waiting;
   index *= 1 + p.newcomer * f.newcomer;
   index *= 1 - p.responsiveness + p.responsiveness * f.responsiveness;
@@ -80,13 +66,38 @@ double Index(const Features& f, double urgency, const Policy& p) {
   return index / std::sqrt(f.expected_seconds);
 }
 
-double InformationGain(v1::TaskKind kind, double quality, double openness) {
-  const double k = EffectiveAlternatives(kind);
+double TypicalAlternatives(v1::TaskKind kind) {
+  switch (kind) {
+    case v1::TASK_KIND_PAIR:
+    case v1::TASK_KIND_RANKING:
+      return 2;
+    case v1::TASK_KIND_CLASS:
+      return 4;
+    case v1::TASK_KIND_RATING:
+      return 5;
+    default:
+      return 20;
+  }
+}
+
+double InformationGain(absl::Span<const double> posterior, double alternatives, double quality) {
+  const double k = std::max(alternatives, 2.0);
   const double p = std::clamp(quality, 1 / k, 1.0);
-  double entropy = 0;  // Of the answer, given the truth.
-  if (p < 1) entropy = -p * std::log(p) - (1 - p) * std::log((1 - p) / (k - 1));
-  const double gain = (1 - entropy / std::log(k)) * std::clamp(openness, 0.0, 1.0);
-  return std::max(gain, kMinGain);
+  const double miss = (1 - p) / (k - 1);
+  double answer = 0;  // Entropy of the answer.
+  double rest = 1;
+  for (const double truth : posterior) {
+    const double q = std::clamp(truth, 0.0, 1.0);
+    answer += Surprise(q * p + (1 - q) * miss);
+    rest -= q;
+  }
+  const double others = k - static_cast<double>(posterior.size());
+  if (others > 0) {
+    const double q = std::max(rest, 0.0) / others;
+    answer += others * Surprise(q * p + (1 - q) * miss);
+  }
+  const double given_truth = Surprise(p) + (k - 1) * Surprise(miss);
+  return std::clamp((answer - given_truth) / std::log(k), kMinGain, 1.0);
 }
 
 double GoldGain(double quality_sd, double newcomer_sd, int gold_open) {

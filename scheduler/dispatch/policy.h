@@ -1,27 +1,31 @@
 // The published formula by which a place of a task goes to a contractor (hop 5). Pure; thread-safe.
 //
-//   index = gain · urgency · (1 + fair · fair_share) · (1 + waiting · waiting_windows)
+//   index = gain · urgency · (1 − fair + fair · sqrt(fair_share)) · (1 + waiting · waiting_windows)
 //           · (1 + newcomer · newcomer_share) · (1 − responsiveness + responsiveness · r)
 //           · (1 + floor · floor_claim) / sqrt(expected_seconds)
 //
-// gain is information gain × Policy.gain for a Thompson-sampled quality; the root keeps the fast
-// from taking everything; r = min(1, P(accept) / 0.8) is flat at the top, so nobody gains by
-// accepting in two seconds instead of forty. Declines enter nowhere.
+// gain is information gain × Policy.gain for a Thompson-sampled quality; the root of the seconds
+// keeps the fast from taking everything; fair_share is what one is entitled to over what one had,
+// and its root makes the choice α-fair with α = 1/2 (Mo, Walrand 2000): above one's share an offer
+// counts less, below it more. r = min(1, P(accept) / 0.8) is flat at the top, so nobody gains by
+// accepting in two seconds instead of forty. Declines enter nowhere. The weights were tuned by
+// `fairlead replay` on public crowd sets; `./dev bench replay` holds the result.
 #pragma once
 
 #include <map>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "fairlead/v1/resources.pb.h"
 
 namespace fairlead::dispatch {
 
 struct Policy {
-  std::string version = "dispatch/1";  // quality::kPolicyVersion.
+  std::string version = "dispatch/2";  // quality::kPolicyVersion.
   // Weights of the formula, all >= 0.
   double gain = 1;
-  double fair = 1;              // Of the deficit against the share of time online.
+  double fair = 1;              // Of the fair share, in [0, 1].
   double waiting = 0.5;         // Of each waiting window since the last offer.
   double newcomer = 0.5;        // Of having little evidence.
   double responsiveness = 0.5;  // In [0, 1].
@@ -47,24 +51,29 @@ absl::StatusOr<Policy> FromWeights(const std::map<std::string, double>& weights)
 struct Features {
   double information_gain = 0;  // In [0, 1].
   double expected_seconds = 1;  // Above 0.
-  double fair_share = 0;        // In [0, kMaxFairShare].
+  double fair_share = 1;        // Entitled over had, in [0, kMaxFairShare]; see standing.h.
   double waiting = 0;           // Waiting windows since the last offer, in [0, kMaxWaiting].
   double newcomer = 0;          // In [0, 1].
   double responsiveness = 1;    // In [0, 1].
   double floor_claim = 0;       // Not below 0.
 };
-inline constexpr double kMaxFairShare = 2;
+inline constexpr double kMaxFairShare = 16;
 inline constexpr double kMaxWaiting = 4;
 inline constexpr double kMinGain = 0.001;
 
-// The formula above, and the only place of it: plain arithmetic and one square root in a fixed
-// order, so equal inputs give equal bits on any IEEE 754 machine.
+// The formula above, and the only place of it: plain arithmetic and square roots in a fixed order,
+// so equal inputs give equal bits on any IEEE 754 machine.
 double Index(const Features& features, double urgency, const Policy& policy);
 
-// What an answer of a contractor of this quality tells about a task, as a share of all there is to
-// tell: the capacity of a symmetric channel over the kind's effective alternatives, times how open
-// the answer still is (0–1). At least kMinGain, so that the other terms still order the rest.
-double InformationGain(v1::TaskKind kind, double quality, double openness);
+// What an answer of a contractor of this quality tells about a task, as a share of the most that
+// one answer can tell: the mutual information of answer and truth for a symmetric channel (Lindley
+// 1956), over log(alternatives). `posterior` has the probabilities of some alternatives, in any
+// order; the others share what is left, so an empty one says that nothing is known. In
+// [kMinGain, 1], so that the other terms still order the rest. O(size of posterior).
+double InformationGain(absl::Span<const double> posterior, double alternatives, double quality);
+
+// The number of alternatives that a task of this kind typically has; at least 2.
+double TypicalAlternatives(v1::TaskKind kind);
 
 // What a gold task tells about a contractor: the posterior's spread against that of a newcomer,
 // less for each gold task in hand. Prefers newcomers by itself.

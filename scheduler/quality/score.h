@@ -20,7 +20,7 @@
 namespace fairlead::quality {
 
 // Names the formulas of this header and of dispatch/policy.h; a change of either changes it.
-inline constexpr char kPolicyVersion[] = "dispatch/1";
+inline constexpr char kPolicyVersion[] = "dispatch/2";
 
 inline constexpr double kPriorRight = 4.5;
 inline constexpr double kPriorWrong = 1.5;
@@ -33,9 +33,10 @@ struct ContractorScore {
   double right = 0, wrong = 0;  // Judged answers, by weight, decayed to last_ms.
   int64_t annotations = 0;      // Accepted answers ever; counted by AddPace.
   int64_t gold_seen = 0, gold_right = 0;
-  double log_pace_mean = 0;  // Of the natural logarithm of active seconds.
-  double pace_weight = 0;    // Effective number of timed answers behind it, at most about 70.
-  double accept_shape = 0;   // Offers accepted, decayed.
+  double log_pace_mean = 0;    // Of the natural logarithm of active seconds.
+  double log_pace_spread = 0;  // Sum of squared deviations from it, by the same weights.
+  double pace_weight = 0;      // Effective number of timed answers behind it, at most about 70.
+  double accept_shape = 0;     // Offers accepted, decayed.
   double accept_exposure_seconds = 0;  // Time that offers lay open, accepted or lapsed, decayed.
   int64_t last_ms = 0;                 // UTC; up to when the decay is applied.
 };
@@ -70,7 +71,9 @@ double Evidence(const ContractorScore& s);   // Effective number of judged answe
 // window asked about, whatever its length. In (0, 1); 0 where the window is not above 0.
 double AcceptProbability(const ContractorScore& s, double window_seconds);
 
-// Median active seconds, shrunk towards fallback_seconds (> 0) with the weight of 1.5 answers.
+// Mean active seconds of an answer, as cost and capacity need it: of the log-normal whose median is
+// shrunk towards that of a crowd with mean fallback_seconds (> 0) with the weight of 1.5 answers,
+// and its variance towards the crowd's with the weight of 3.
 double ExpectedSeconds(const ContractorScore& s, double fallback_seconds);
 
 v1::Scorecard ToScorecard(v1::TaskKind kind, const ContractorScore& s, double window_seconds);

@@ -6,6 +6,7 @@
 #include "common/base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "scheduler/dispatch/standing.h"
 
 namespace fairlead::dispatch {
 namespace {
@@ -71,7 +72,7 @@ TEST(ExplanationTest, SaysWhatWasUsed) {
   EXPECT_EQ(d.candidates(2).excluded_by(), "min_pay");
   EXPECT_EQ(d.rank(), 1);
   EXPECT_EQ(d.seed(), 42u);
-  EXPECT_EQ(d.policy_version(), "dispatch/1");
+  EXPECT_EQ(d.policy_version(), "dispatch/2");
   EXPECT_THAT(d.flip(), HasSubstr("the runner-up, had its"));
   EXPECT_EQ(FromWeights({d.weights().begin(), d.weights().end()})->fair, DefaultPolicy().fair);
 }
@@ -92,17 +93,48 @@ TEST(ExplanationTest, ReplayRefusesWhatWasTamperedWith) {
 }
 
 TEST(PolicyTest, GainGrowsWithQualityAndOpenness) {
-  for (const auto kind : {v1::TASK_KIND_IMAGE_TEXT, v1::TASK_KIND_PAIR, v1::TASK_KIND_CLASS}) {
+  for (const double k : {2.0, 4.0, 20.0}) {
+    SCOPED_TRACE(k);
     double last = 0;
     for (double q = 0.55; q <= 1; q += 0.05) {
-      EXPECT_GT(InformationGain(kind, q, 1), last);
-      last = InformationGain(kind, q, 1);
+      EXPECT_GT(InformationGain({}, k, q), last);
+      last = InformationGain({}, k, q);
+      EXPECT_GT(last, InformationGain({0.9}, k, q));
+      EXPECT_GT(InformationGain({0.9}, k, q), InformationGain({0.99}, k, q));
     }
     EXPECT_LE(last, 1);
-    EXPECT_NEAR(InformationGain(kind, 1, 1), 1, 1e-12);
-    EXPECT_LT(InformationGain(kind, 0.8, 0.5), InformationGain(kind, 0.8, 1));
-    EXPECT_EQ(InformationGain(kind, 0, 1), kMinGain);
+    EXPECT_NEAR(InformationGain({}, k, 1), 1, 1e-12);
+    EXPECT_EQ(InformationGain({}, k, 0), kMinGain);
+    EXPECT_EQ(InformationGain({1.0}, k, 0.9), kMinGain);
   }
+}
+
+TEST(PolicyTest, GainIsTheMutualInformationOfAnswerAndTruth) {
+  // H(truth) - sum over answers of P(answer) H(truth | answer), written out for three classes.
+  const double q[] = {0.6, 0.3, 0.1};
+  const double p = 0.8;
+  const auto entropy = [](const double* x) {
+    return -x[0] * std::log(x[0]) - x[1] * std::log(x[1]) - x[2] * std::log(x[2]);
+  };
+  double gain = entropy(q);
+  for (int answer = 0; answer < 3; ++answer) {
+    double joint[3], total = 0;
+    for (int k = 0; k < 3; ++k) total += joint[k] = q[k] * (k == answer ? p : (1 - p) / 2);
+    for (double& x : joint) x /= total;
+    gain -= total * entropy(joint);
+  }
+  EXPECT_NEAR(InformationGain({0.6, 0.3, 0.1}, 3, p), gain / std::log(3), 1e-12);
+  EXPECT_NEAR(InformationGain({0.6, 0.3}, 3, p), gain / std::log(3), 1e-12);
+}
+
+TEST(StandingTest, FairShareFallsWithWhatOneHadAndRisesWithTimeOnline) {
+  const Totals totals{1'000, 10, 10};
+  EXPECT_NEAR(FairShare(100, 1, totals), 1, 1e-12);
+  EXPECT_GT(FairShare(50, 1, totals), 1);
+  EXPECT_LT(FairShare(200, 1, totals), 1);
+  EXPECT_GT(FairShare(100, 2, totals), FairShare(100, 1, totals));
+  EXPECT_GT(FairShare(0, 0, totals), 1) << "half of it is due to each alike";
+  EXPECT_EQ(FairShare(0, 1, Totals()), 1);
 }
 
 }  // namespace
