@@ -1,7 +1,16 @@
-# Pure decisions over snapshots: scoring, aggregation, redundancy, matching, gate, split. No I/O, no
+# Pure decisions over snapshots: scoring, aggregation, redundancy, matching, gate, split, replay. No I/O, no
 # clock, no gRPC. Contraction is off so that an explanation replays bit for bit on every processor.
 fairlead_library(fairlead_decisions
   SOURCES
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/best_score_policy.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/choice_policy.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/default_policy.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/fastest_policy.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/fifo_policy.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/least_loaded_policy.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/qasca_policy.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/random_policy.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/round_robin_policy.cc
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/explanation.cc
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/matching.cc
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/matching_bucket.cc
@@ -31,6 +40,8 @@ fairlead_library(fairlead_decisions
     ${CMAKE_CURRENT_LIST_DIR}/quality/one_coin.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/redundancy.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/score.cc
+    ${CMAKE_CURRENT_LIST_DIR}/replay/online_crowd.cc
+    ${CMAKE_CURRENT_LIST_DIR}/replay/replay.cc
   DEPS fairlead_base fairlead_proto absl::flat_hash_map absl::flat_hash_set absl::status absl::statusor
     absl::strings absl::str_format)
 target_compile_options(fairlead_decisions PRIVATE -ffp-contract=off)

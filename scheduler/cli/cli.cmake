@@ -1,6 +1,6 @@
 # The `fairlead` tool. No libtorch: train, predict, score and evaluate run the sibling binary.
 # Client side only: depends on the API, never on the scheduler's own folders but for the pure
-# decisions, which work on files as well (aggregate).
+# decisions, which work on files as well (aggregate, replay).
 fairlead_library(fairlead_small_files SOURCES cli/file.cc DEPS fairlead_base)
 
 fairlead_library(fairlead_client
@@ -27,12 +27,12 @@ fairlead_library(fairlead_demo
 
 # Files of crowd answers, and what is made of them without a server.
 fairlead_library(fairlead_crowd_files
-  SOURCES cli/aggregate_file.cc cli/crowd_table.cc cli/csv.cc
+  SOURCES cli/aggregate_file.cc cli/crowd_table.cc cli/csv.cc cli/replay_files.cc
   DEPS fairlead_decisions fairlead_small_files)
 
 fairlead_library(fairlead_commands
   SOURCES cli/aggregate.cc cli/command.cc cli/contractors.cc cli/dead.cc cli/demo.cc cli/doctor.cc
-    cli/explain.cc cli/generate.cc cli/models.cc cli/project.cc cli/results.cc cli/simulate.cc cli/status.cc
+    cli/explain.cc cli/generate.cc cli/models.cc cli/project.cc cli/replay.cc cli/results.cc cli/simulate.cc cli/status.cc
     cli/submit.cc cli/token.cc cli/trainer_exec.cc cli/up.cc
   DEPS fairlead_demo fairlead_crowd_files)
 

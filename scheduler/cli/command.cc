@@ -51,6 +51,7 @@ void DeclareCommandLine(CommandLine& line) {
   AddContractorsCommand(line);
   AddTokenCommands(line);
   AddSimulateCommand(line);
+  AddReplayCommand(line);
   AddGenerateCommands(line);
   AddTrainerCommands(line);
   AddDoctorCommand(line);

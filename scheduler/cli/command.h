@@ -64,6 +64,7 @@ void AddTokenCommands(CommandLine& line);
 void AddDoctorCommand(CommandLine& line);
 void AddGenerateCommands(CommandLine& line);
 void AddTrainerCommands(CommandLine& line);
+void AddReplayCommand(CommandLine& line);
 void AddSimulateCommand(CommandLine& line);
 void AddDemoCommand(CommandLine& line);
 void AddAggregateCommand(CommandLine& line);

@@ -36,7 +36,10 @@ double Solve(const Lever& lever, const Features& f, const Policy& p, double rati
     return ((base + weight * old) * ratio - base) / weight;  // Infinite or NaN without weight.
   };
   if (lever.member == &Features::information_gain) return old * ratio;
-  if (lever.member == &Features::expected_seconds) return old / (ratio * ratio);
+  if (lever.member == &Features::expected_seconds) {
+    const double root = ((1 - p.time + p.time * std::sqrt(old)) / ratio - 1 + p.time) / p.time;
+    return root >= 0 ? root * root : -1;
+  }
   if (lever.member == &Features::fair_share) {
     const double root = ((1 - p.fair + p.fair * std::sqrt(old)) * ratio - 1 + p.fair) / p.fair;
     return root >= 0 ? root * root : -1;

@@ -25,6 +25,8 @@ struct Account {
   double earned = 0;
   int gold_open = 0;
   uint64_t hash = 0;
+  int64_t taken_stamp = 0;  // The last task and place that had him in hand.
+  int64_t seen_stamp = 0;
 };
 
 double UrgencyOf(const ReadyTask& task, int64_t now_ms, const Policy& policy) {
@@ -50,7 +52,7 @@ class Matcher {
       : snapshot_(snapshot), policy_(policy), seed_(seed) {
     for (const FreeContractor& c : snapshot.contractors) {
       accounts_.push_back({c.credit, c.seconds_since_offer, c.earned_recently, c.gold_open_hint,
-                           StableHash64(c.contractor)});
+                           StableHash64(c.contractor), 0, 0});
       totals_.earned += std::max(c.earned_recently, 0.0);
       totals_.online += std::max(c.online_share, 0.0);
     }
@@ -62,7 +64,7 @@ class Matcher {
     std::vector<Choice> choices;
     for (const ReadyTask& task : snapshot_.tasks) {
       Bucket& bucket = BucketOf(task);
-      taken_.clear();
+      ++task_stamp_;
       const uint64_t task_seed = quality::MixSeeds(seed_, StableHash64(task.task));
       for (int place = 0; place < task.places; ++place) {
         if (static_cast<int>(choices.size()) >= max_choices) return choices;
@@ -106,25 +108,43 @@ class Matcher {
     return 0;
   }
 
-  Candidate Evaluate(const ReadyTask& task, const Member& member, Floor floor, double urgency,
-                     uint64_t place_seed) const {
-    const Account& account = accounts_[member.contractor];
-    const FreeContractor& free = snapshot_.contractors[member.contractor];
-    const Standing& standing = member.standing;
-    Candidate c;
-    c.contractor = free.contractor;
-    c.quality_mean = standing.quality_mean;
-    c.quality_sampled = SampleQuality(standing, quality::MixSeeds(place_seed, account.hash));
-    c.features.information_gain =
+  // What a candidate is ranked by; his names and texts are needed only where he is shown.
+  struct Ranked {
+    double index = 0;
+    double sampled = 0;
+    Features features;
+    int member = 0, contractor = 0;
+  };
+
+  Ranked Evaluate(const ReadyTask& task, const Bucket& bucket, int member, Floor floor,
+                  double urgency, uint64_t place_seed) const {
+    Ranked r;
+    r.member = member;
+    r.contractor = bucket.members()[member].contractor;
+    const Account& account = accounts_[r.contractor];
+    const Standing& standing = bucket.members()[member].standing;
+    r.sampled = SampleQuality(standing, quality::MixSeeds(place_seed, account.hash));
+    r.features.information_gain =
         task.gold ? GoldGain(standing.quality_sd, newcomer_sd_, account.gold_open)
-                  : InformationGain(Known(task), AlternativesOf(task), c.quality_sampled);
-    c.features.expected_seconds = standing.expected_seconds;
-    c.features.fair_share = FairShare(account.earned, free.online_share, totals_);
-    c.features.waiting = std::min(Waiting(member.contractor), kMaxWaiting);
-    c.features.newcomer = standing.newcomer;
-    c.features.responsiveness = standing.responsiveness;
-    c.features.floor_claim = FloorClaim(floor, member);
-    c.index = Index(c.features, urgency, policy_);
+                  : InformationGain(Known(task), AlternativesOf(task), r.sampled);
+    r.features.expected_seconds = standing.expected_seconds;
+    r.features.fair_share =
+        FairShare(account.earned, snapshot_.contractors[r.contractor].online_share, totals_);
+    r.features.waiting = std::min(Waiting(r.contractor), kMaxWaiting);
+    r.features.newcomer = standing.newcomer;
+    r.features.responsiveness = standing.responsiveness;
+    r.features.floor_claim = FloorClaim(floor, bucket.members()[member]);
+    r.index = Index(r.features, urgency, policy_);
+    return r;
+  }
+
+  Candidate Shown(const Bucket& bucket, const Ranked& ranked) const {
+    Candidate c;
+    c.contractor = snapshot_.contractors[ranked.contractor].contractor;
+    c.quality_mean = bucket.members()[ranked.member].standing.quality_mean;
+    c.quality_sampled = ranked.sampled;
+    c.features = ranked.features;
+    c.index = ranked.index;
     return c;
   }
 
@@ -146,7 +166,9 @@ class Matcher {
         list.Retire(slot);
         continue;
       }
-      if (taken_.contains(contractor) || !seen_.insert(contractor).second) continue;
+      Account& account = accounts_[contractor];
+      if (account.taken_stamp == task_stamp_ || account.seen_stamp == place_stamp_) continue;
+      account.seen_stamp = place_stamp_;
       const FreeContractor& free = snapshot_.contractors[contractor];
       if (task.excluded.contains(free.contractor)) {
         Exclude(free, "answered_before");
@@ -177,7 +199,7 @@ class Matcher {
 
   void GatherAll(const ReadyTask& task, Bucket& bucket, Floor floor, uint64_t place_seed) {
     constexpr int kQuarter = kMaxCandidates / 4;
-    seen_.clear();
+    ++place_stamp_;
     gathered_.clear();
     excluded_.clear();
     const size_t size = bucket.by_value().size();
@@ -196,30 +218,31 @@ class Matcher {
     GatherAll(task, bucket, floor, place_seed);
     if (gathered_.empty()) return false;
     const double urgency = UrgencyOf(task, snapshot_.now_ms, policy_);
-    std::vector<std::pair<Candidate, int>> ranked;
-    ranked.reserve(gathered_.size());
-    for (const int i : gathered_) {
-      const Member& member = bucket.members()[i];
-      ranked.emplace_back(Evaluate(task, member, floor, urgency, place_seed), member.contractor);
+    ranked_.clear();
+    for (const int member : gathered_) {
+      ranked_.push_back(Evaluate(task, bucket, member, floor, urgency, place_seed));
     }
-    // Equal indices: the larger deficit, the longer wait, then a seeded draw; never id or arrival.
-    const auto before = [&](const auto& a, const auto& b) {
-      const Features& x = a.first.features;
-      const Features& y = b.first.features;
-      if (a.first.index != b.first.index) return a.first.index > b.first.index;
-      if (x.fair_share != y.fair_share) return x.fair_share > y.fair_share;
-      if (x.waiting != y.waiting) return x.waiting > y.waiting;
-      return quality::MixSeeds(place_seed, accounts_[a.second].hash) <
-             quality::MixSeeds(place_seed, accounts_[b.second].hash);
+    // Equal indices: the larger share due, the longer wait, then a seeded draw; never id or
+    // arrival.
+    const auto before = [&](const Ranked& a, const Ranked& b) {
+      if (a.index != b.index) return a.index > b.index;
+      if (a.features.fair_share != b.features.fair_share) {
+        return a.features.fair_share > b.features.fair_share;
+      }
+      if (a.features.waiting != b.features.waiting) return a.features.waiting > b.features.waiting;
+      return quality::MixSeeds(place_seed, accounts_[a.contractor].hash) <
+             quality::MixSeeds(place_seed, accounts_[b.contractor].hash);
     };
-    std::sort(ranked.begin(), ranked.end(), before);
-    Choose(task, ranked.front().second);
+    const size_t shown = std::min<size_t>(ranked_.size(), kShownCandidates);
+    std::partial_sort(ranked_.begin(), ranked_.begin() + static_cast<std::ptrdiff_t>(shown),
+                      ranked_.end(), before);
+    Choose(task, ranked_.front().contractor);
     std::vector<Candidate> candidates;
-    candidates.reserve(ranked.size());
-    for (auto& entry : ranked) candidates.push_back(std::move(entry.first));
-    Choice choice{task.task, candidates.front().contractor,
-                  Explain(task.task, urgency, policy_, place_seed, candidates, excluded_)};
-    choices.push_back(std::move(choice));
+    candidates.reserve(shown);
+    for (size_t i = 0; i < shown; ++i) candidates.push_back(Shown(bucket, ranked_[i]));
+    v1::Decision decision = Explain(task.task, urgency, policy_, place_seed, candidates, excluded_);
+    decision.set_candidate_count(static_cast<int>(ranked_.size() + excluded_.size()));
+    choices.push_back({task.task, candidates.front().contractor, std::move(decision)});
     return true;
   }
 
@@ -230,7 +253,7 @@ class Matcher {
     account.earned += task.pay_micros;
     if (task.gold) ++account.gold_open;
     totals_.earned += task.pay_micros;
-    taken_.insert(contractor);
+    account.taken_stamp = task_stamp_;
   }
 
   const Snapshot& snapshot_;
@@ -240,9 +263,9 @@ class Matcher {
   Totals totals_;
   std::vector<Account> accounts_;  // By index of the snapshot's contractors.
   absl::flat_hash_map<std::string, std::unique_ptr<Bucket>> buckets_;
-  absl::flat_hash_set<int> taken_;  // Of the task at hand.
+  int64_t task_stamp_ = 0, place_stamp_ = 0;
   // Of the place at hand.
-  absl::flat_hash_set<int> seen_;
+  std::vector<Ranked> ranked_;
   std::vector<int> gathered_;
   std::vector<Candidate> excluded_;
 };

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "common/base/status.h"
 
 namespace fairlead::dispatch {
@@ -21,6 +25,7 @@ constexpr NamedWeight kWeights[] = {
     {"newcomer", &Policy::newcomer},
     {"responsiveness", &Policy::responsiveness},
     {"floor", &Policy::floor},
+    {"time", &Policy::time},
     {"urgency", &Policy::urgency},
     {"newcomer_share", &Policy::newcomer_share},
     {"waiting_share", &Policy::waiting_share},
@@ -55,6 +60,25 @@ absl::StatusOr<Policy> FromWeights(const std::map<std::string, double>& weights)
   return policy;
 }
 
+absl::Status SetWeight(absl::string_view assignment, Policy& policy) {
+  const std::vector<std::string> parts = absl::StrSplit(assignment, absl::MaxSplits('=', 1));
+  std::vector<std::string> names;
+  for (const NamedWeight& weight : kWeights) {
+    names.emplace_back(weight.name);
+    if (parts[0] != weight.name) continue;
+    double value = -1;
+    if (parts.size() != 2 || !absl::SimpleAtod(parts[1], &value) || !(value >= 0) ||
+        !std::isfinite(value)) {
+      return FieldError("weight",
+                        absl::StrCat(assignment, ": give ", parts[0], "=NUMBER, at least 0"));
+    }
+    policy.*weight.member = value;
+    return absl::OkStatus();
+  }
+  return FieldError("weight", absl::StrCat("no weight \"", parts[0],
+                                           "\"; there are: ", absl::StrJoin(names, ", ")));
+}
+
 double Index(const Features& f, double urgency, const Policy& p) {
   double index = p.gain * f.information_gain;
   index *= urgency;
@@ -63,7 +87,7 @@ double Index(const Features& f, double urgency, const Policy& p) {
   index *= 1 + p.newcomer * f.newcomer;
   index *= 1 - p.responsiveness + p.responsiveness * f.responsiveness;
   index *= 1 + p.floor * f.floor_claim;
-  return index / std::sqrt(f.expected_seconds);
+  return index / (1 - p.time + p.time * std::sqrt(f.expected_seconds));
 }
 
 double TypicalAlternatives(v1::TaskKind kind) {

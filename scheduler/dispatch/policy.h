@@ -2,7 +2,7 @@
 //
 //   index = gain · urgency · (1 − fair + fair · sqrt(fair_share)) · (1 + waiting · waiting_windows)
 //           · (1 + newcomer · newcomer_share) · (1 − responsiveness + responsiveness · r)
-//           · (1 + floor · floor_claim) / sqrt(expected_seconds)
+//           · (1 + floor · floor_claim) / (1 − time + time · sqrt(expected_seconds))
 //
 // gain is information gain × Policy.gain for a Thompson-sampled quality; the root of the seconds
 // keeps the fast from taking everything; fair_share is what one is entitled to over what one had,
@@ -16,6 +16,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "fairlead/v1/resources.pb.h"
 
@@ -25,11 +26,12 @@ struct Policy {
   std::string version = "dispatch/2";  // quality::kPolicyVersion.
   // Weights of the formula, all >= 0.
   double gain = 1;
-  double fair = 1;              // Of the fair share, in [0, 1].
+  double fair = 0.8;            // Of the fair share, in [0, 1].
   double waiting = 0.5;         // Of each waiting window since the last offer.
-  double newcomer = 0.5;        // Of having little evidence.
+  double newcomer = 0.2;        // Of having little evidence.
   double responsiveness = 0.5;  // In [0, 1].
   double floor = 1'000;         // Of a claim on a kept place: above any other difference.
+  double time = 1;              // Of the expected seconds, in [0, 1].
   double urgency = 1;           // Urgency of a task at the end of its life, above 1.
   // Floors.
   double newcomer_share = 0.05;   // Share of places kept for newcomers.
@@ -46,6 +48,10 @@ Policy DefaultPolicy();
 // (POLICY_INCOMPLETE) names a missing one.
 std::map<std::string, double> ToWeights(const Policy& policy);
 absl::StatusOr<Policy> FromWeights(const std::map<std::string, double>& weights);
+
+// Applies one "name=value" to the policy. INVALID_ARGUMENT for an unknown name, listing what there
+// is, and for a value that is not a number at least 0.
+absl::Status SetWeight(absl::string_view assignment, Policy& policy);
 
 // What the formula sees of one candidate; as stored in Decision.Candidate.
 struct Features {

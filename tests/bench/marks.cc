@@ -18,6 +18,11 @@ void Marks::Add(Mark mark) {
   marks_.push_back(std::move(mark));
 }
 
+void Marks::Record(const std::string& name, const std::string& metric, double value,
+                   const std::string& unit) {
+  marks_.push_back({name, metric, unit, value, "", true});
+}
+
 void Marks::Figure(const std::string& name, const std::string& metric, double value,
                    const std::string& unit) {
   Add({name, metric, unit, value, "", true});

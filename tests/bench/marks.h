@@ -19,6 +19,9 @@ class Marks {
  public:
   explicit Marks(std::string bench) : bench_(std::move(bench)) {}
 
+  // A figure for the JSON lines alone: the caller shows it in a table of its own.
+  void Record(const std::string& name, const std::string& metric, double value,
+              const std::string& unit);
   // A figure without a mark.
   void Figure(const std::string& name, const std::string& metric, double value,
               const std::string& unit);

@@ -9,4 +9,5 @@ fairlead_test(supervisor_test
   DEPS fairlead_cluster
   LABEL contract)
 
-fairlead_test(crowd_files_test SOURCES cli/aggregate_file_test.cc DEPS fairlead_crowd_files)
+fairlead_test(crowd_files_test SOURCES cli/aggregate_file_test.cc cli/replay_files_test.cc
+  DEPS fairlead_crowd_files)
