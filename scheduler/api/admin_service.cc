@@ -25,8 +25,8 @@ namespace {
 constexpr char kService[] = "/fairlead.v1.AdminService/";
 constexpr int64_t kDayMs = 86'400'000;
 
-absl::Status AwaitRegistry(const Parts& parts, uint64_t seq) {
-  return parts.follower->AwaitDurable(store::kRegistrySlot, seq, kDurableTimeout);
+absl::Status AwaitRegistry(const Parts& parts, uint64_t seq, uint64_t life) {
+  return parts.follower->AwaitDurable(store::kRegistrySlot, seq, life, kDurableTimeout);
 }
 
 }  // namespace
@@ -39,8 +39,9 @@ absl::Status AdminServiceImpl::MakeTenant(const v1::CreateTenantRequest& request
   store::v1::TenantRecord record;
   record.set_tenant(request.tenant_id());
   record.set_create_ms(absl::ToUnixMillis(parts_.clock->Now()));
+  const uint64_t life = parts_.follower->Life();
   ASSIGN_OR_RETURN(uint64_t seq, parts_.registry_store->PutTenant(record));
-  RETURN_IF_ERROR(AwaitRegistry(parts_, seq));
+  RETURN_IF_ERROR(AwaitRegistry(parts_, seq, life));
   response.set_name(TenantNameOf(record.tenant()));
   *response.mutable_create_time() = ToTimestamp(record.create_ms());
   return absl::OkStatus();
@@ -80,8 +81,9 @@ absl::Status AdminServiceImpl::MakeToken(const v1::CreateTokenRequest& request,
   record.set_role(request.role());
   record.set_create_ms(now_ms);
   record.set_expire_ms(now_ms + lifetime_ms);
+  const uint64_t life = parts_.follower->Life();
   ASSIGN_OR_RETURN(uint64_t seq, parts_.registry_store->PutToken(record, 0));
-  RETURN_IF_ERROR(AwaitRegistry(parts_, seq));
+  RETURN_IF_ERROR(AwaitRegistry(parts_, seq, life));
   response.set_token_id(record.token_id());
   response.set_secret(secret);
   return absl::OkStatus();
@@ -95,8 +97,9 @@ absl::Status AdminServiceImpl::Revoke(const v1::RevokeTokenRequest& request) {
   if (record->revoked()) return absl::OkStatus();
   record->set_revoked(true);
   // A token is written twice at most: made and revoked.
+  const uint64_t life = parts_.follower->Life();
   ASSIGN_OR_RETURN(uint64_t seq, parts_.registry_store->PutToken(*record, 1));
-  return AwaitRegistry(parts_, seq);
+  return AwaitRegistry(parts_, seq, life);
 }
 
 absl::Status AdminServiceImpl::Queues(v1::GetQueuesResponse& response) {
@@ -215,6 +218,7 @@ absl::Status AdminServiceImpl::Replay(const v1::ReplayDeadLetterRequest& request
   ASSIGN_OR_RETURN(store::v1::ProjectRecord project, parts_.registry->Project(task.project.key()));
   const absl::Time expire =
       parts_.clock->Now() + absl::Milliseconds(ToMillis(project.settings().task_expiry()));
+  const uint64_t life = parts_.follower->Life();
   absl::StatusOr<uint64_t> seq = parts_.tasks->Replay(task.ref(), expire);
   if (absl::IsNotFound(seq.status()) && parts_.archive->Load(task.ref()).ok()) {
     return Error(absl::StatusCode::kFailedPrecondition, "STATE_ARCHIVED",
@@ -222,7 +226,7 @@ absl::Status AdminServiceImpl::Replay(const v1::ReplayDeadLetterRequest& request
                               " has left the queues after its retention: submit it again"));
   }
   RETURN_IF_ERROR(seq.status());
-  return AwaitTask(parts_, task.project.key(), *seq);
+  return AwaitTask(parts_, task.project.key(), *seq, life);
 }
 
 grpc::Status AdminServiceImpl::CreateTenant(grpc::ServerContext* context,

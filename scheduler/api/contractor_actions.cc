@@ -96,6 +96,7 @@ absl::StatusOr<v1::Receipt> ContractorActions::Submit(const Principal& principal
   pay.set_micros(rate.micros_per_annotation());
   pay.set_currency(rate.currency());
   pay.set_rate_version(rate.version());
+  const uint64_t life = parts_.follower->Life();
   absl::StatusOr<store::Annotated> annotated =
       parts_.tasks->Annotate(name.task.ref(), principal.contractor, request.token(), record);
   if (!annotated.ok()) {
@@ -105,7 +106,7 @@ absl::StatusOr<v1::Receipt> ContractorActions::Submit(const Principal& principal
                                                      principal.contractor, request.token()));
     return ToReceipt(project_key, record);
   }
-  RETURN_IF_ERROR(AwaitTask(parts_, project_key, annotated->seq));
+  RETURN_IF_ERROR(AwaitTask(parts_, project_key, annotated->seq, life));
   return ToReceipt(project_key, annotated->record);
 }
 
@@ -125,11 +126,12 @@ absl::Status ContractorActions::Report(const Principal& principal,
   if (request.reason().empty() || request.reason().size() > 1024) {
     return FieldError("reason", "must be 1 to 1,024 bytes");
   }
+  const uint64_t life = parts_.follower->Life();
   absl::StatusOr<uint64_t> seq =
       parts_.tasks->Release(name.task.ref(), principal.contractor, request.token(),
                             store::v1::Placement::REPORTED, request.reason());
   if (!seq.ok()) return Refusal(seq.status(), principal, name, request.token());
-  return AwaitTask(parts_, name.task.project.key(), *seq);
+  return AwaitTask(parts_, name.task.project.key(), *seq, life);
 }
 
 std::vector<v1::Offer> ContractorActions::Offers(const Principal& principal) const {

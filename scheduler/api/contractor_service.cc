@@ -31,9 +31,10 @@ absl::Status ContractorServiceImpl::EnrolContractor(const Principal& principal,
   *record.mutable_opt_outs() = request.contractor().opt_outs();
   record.set_create_ms(known.has_value() ? known->create_ms()
                                          : absl::ToUnixMillis(parts_.clock->Now()));
+  const uint64_t life = parts_.follower->Life();
   ASSIGN_OR_RETURN(uint64_t seq, parts_.homes->PutContractor(record));
   RETURN_IF_ERROR(parts_.follower->AwaitDurable(
-      parts_.tasks->topology().HomeOf(principal.contractor), seq, kDurableTimeout));
+      parts_.tasks->topology().HomeOf(principal.contractor), seq, life, kDurableTimeout));
   response = ToContractor(record);
   return absl::OkStatus();
 }

@@ -39,9 +39,11 @@ struct Parts {
 // How long a call waits for its event to be on disk before it answers DEADLINE_EXCEEDED.
 constexpr absl::Duration kDurableTimeout = absl::Seconds(10);
 
-// The event `seq` of the task shard of `project` on disk: what may be acknowledged.
-inline absl::Status AwaitTask(const Parts& parts, absl::string_view project, uint64_t seq) {
-  return parts.follower->AwaitDurable(parts.tasks->topology().ShardOf(project), seq,
+// The event `seq` of the task shard of `project` on disk: what may be acknowledged. `life` is the
+// follower's from before the call that made it.
+inline absl::Status AwaitTask(const Parts& parts, absl::string_view project, uint64_t seq,
+                              uint64_t life) {
+  return parts.follower->AwaitDurable(parts.tasks->topology().ShardOf(project), seq, life,
                                       kDurableTimeout);
 }
 

@@ -37,8 +37,9 @@ absl::Status Show(const Parts& parts, const store::v1::ProjectRecord& record,
 absl::Status StoreProject(const Parts& parts, store::v1::ProjectRecord record, int64_t revision,
                           v1::Project& response) {
   record.set_revision(revision + 1);
+  const uint64_t life = parts.follower->Life();
   ASSIGN_OR_RETURN(uint64_t seq, parts.tasks->PutProject(record, revision));
-  RETURN_IF_ERROR(AwaitTask(parts, record.project(), seq));
+  RETURN_IF_ERROR(AwaitTask(parts, record.project(), seq, life));
   return Show(parts, record, response);
 }
 

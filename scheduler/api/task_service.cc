@@ -68,9 +68,10 @@ absl::Status TaskServiceImpl::StoreBatch(const store::v1::ProjectRecord& project
     if (!gold.empty()) *record.mutable_gold() = gold[i];
     records.push_back(std::move(record));
   }
+  const uint64_t life = parts_.follower->Life();
   ASSIGN_OR_RETURN(store::Submitted submitted,
                    parts_.tasks->Submit(project.project(), request_id, body_hash, records));
-  RETURN_IF_ERROR(AwaitTask(parts_, project.project(), submitted.seq));
+  RETURN_IF_ERROR(AwaitTask(parts_, project.project(), submitted.seq, life));
   for (const std::string& task : submitted.tasks)
     response.add_names(TaskNameOf(project.project(), task));
   return absl::OkStatus();
@@ -140,6 +141,7 @@ absl::Status TaskServiceImpl::Cancel(const Principal& principal,
     return FieldError("reason", "at most 1,024 bytes are allowed");
   const std::string reason =
       request.reason().empty() ? "cancelled by the client" : request.reason();
+  const uint64_t life = parts_.follower->Life();
   absl::StatusOr<uint64_t> seq = parts_.tasks->End(task.ref(), v1::Task::CANCELLED, reason);
   if (absl::IsNotFound(seq.status())) {
     // Ended long ago: refused as if it were still in Redis.
@@ -149,7 +151,7 @@ absl::Status TaskServiceImpl::Cancel(const Principal& principal,
     seq = 0;
   }
   RETURN_IF_ERROR(seq.status());
-  RETURN_IF_ERROR(AwaitTask(parts_, task.project.key(), *seq));
+  RETURN_IF_ERROR(AwaitTask(parts_, task.project.key(), *seq, life));
   return Read(principal, request.name(), response);
 }
 

@@ -47,8 +47,14 @@ void EventFollower::Reset(absl::string_view name, uint64_t cursor) {
   for (auto& slot : slots_) {
     if (slot->name != name) continue;
     slot->cursor = cursor;
-    ++slot->epoch;
   }
+  ++life_;
+  advanced_.NotifyAll();
+}
+
+uint64_t EventFollower::Life() const {
+  MutexLock lock(&mu_);
+  return life_;
 }
 
 void EventFollower::Run() {
@@ -162,7 +168,7 @@ void EventFollower::Trim(Slot* slot, uint64_t cursor) {
   }
 }
 
-absl::Status EventFollower::AwaitDurable(absl::string_view name, uint64_t seq,
+absl::Status EventFollower::AwaitDurable(absl::string_view name, uint64_t seq, uint64_t life,
                                          absl::Duration timeout) {
   if (seq == 0) return absl::OkStatus();
   const absl::Time deadline = absl::Now() + timeout;
@@ -172,10 +178,9 @@ absl::Status EventFollower::AwaitDurable(absl::string_view name, uint64_t seq,
     if (candidate->name == name) slot = candidate.get();
   }
   if (slot == nullptr) return absl::InternalError(absl::StrCat("slot ", name, " is not followed"));
-  const uint64_t epoch = slot->epoch;
-  while (slot->cursor < seq) {
+  while (slot->cursor < seq || life_ != life) {
     const absl::Duration left = deadline - absl::Now();
-    if (left <= absl::ZeroDuration() || slot->epoch != epoch) {
+    if (left <= absl::ZeroDuration() || life_ != life) {
       return Error(absl::StatusCode::kDeadlineExceeded, "NOT_DURABLE_YET",
                    "the change is made but not yet durable; repeat the call to be sure");
     }

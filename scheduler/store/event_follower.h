@@ -42,10 +42,14 @@ class EventFollower {
   void Run();   // Starts the threads.
   void Stop();  // Joins them; idempotent.
 
+  // Grows whenever recovery moves a cursor. Redis that lost its tail gives a number out twice:
+  // `seq` of one life means nothing in the next. Taken before the call that returns the seq.
+  uint64_t Life() const;
   // Returns once event `seq` of `slot` is on disk and every sink has it; seq 0 at once.
-  // DEADLINE_EXCEEDED when it takes longer than `timeout`: the transition took place, but may be
-  // lost with the machine.
-  absl::Status AwaitDurable(absl::string_view slot, uint64_t seq, absl::Duration timeout);
+  // DEADLINE_EXCEEDED / NOT_DURABLE_YET when it takes longer than `timeout`, or when `life` is
+  // over: the transition took place, but may be lost with the machine.
+  absl::Status AwaitDurable(absl::string_view slot, uint64_t seq, uint64_t life,
+                            absl::Duration timeout);
 
   // Up to which event of `slot` the record log holds everything; 0 for a slot not followed.
   uint64_t DurableSeq(absl::string_view slot) const;
@@ -56,9 +60,8 @@ class EventFollower {
   struct Slot {
     std::string name;
     std::unique_ptr<redis::Connection> connection;
-    uint64_t cursor = 0;  // Guarded by mu_.
-    uint64_t epoch = 0;   // Guarded by mu_; grows with Reset, so that nobody waits for lost events.
-    bool busy = false;    // Guarded by mu_: between reading and logging.
+    uint64_t cursor = 0;     // Guarded by mu_.
+    bool busy = false;       // Guarded by mu_: between reading and logging.
     uint64_t last_trim = 0;  // The slot's thread only.
     std::thread thread;
   };
@@ -76,6 +79,7 @@ class EventFollower {
 
   mutable Mutex mu_;
   CondVar advanced_;
+  uint64_t life_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::unique_ptr<Slot>> slots_;  // Constant after Run.
 };
 

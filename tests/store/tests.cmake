@@ -16,7 +16,7 @@ fairlead_test(task_function_fuzz_test
   DEPS fairlead_task_backend
   LABEL contract)
 fairlead_test(task_network_test
-  SOURCES store/network_test.cc
+  SOURCES store/event_follower_test.cc store/network_test.cc
   DEPS fairlead_task_backend
   LABEL contract)
 fairlead_test(task_soak_test
