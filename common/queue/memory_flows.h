@@ -1,5 +1,5 @@
-// The fair order of the machine lane in memory, part of its twin: what lua/lane2.*.lua does with its
-// queues, flows and classes, decision by decision, over plain containers. Times are Unix ms.
+// The fair order of the machine lane in memory, part of its twin: what lua/lane2.*.lua does with
+// its queues, flows and classes, decision by decision, over plain containers. Times are Unix ms.
 #pragma once
 
 #include <cstdint>
@@ -73,7 +73,8 @@ class MemoryFlows {
 
   // Due times of delayed entries (as members) and of flows whose rate is spent ("\n" and the flow).
   std::set<std::pair<int64_t, std::string>>& due() { return due_; }
-  // An entry as lua/lane2.*.lua writes it: the job, behind "<generation>|" unless that is the first.
+  // An entry as lua/lane2.*.lua writes it: the job, behind "<generation>|" unless that is the
+  // first.
   static std::string MemberOf(const Entry& entry);
   static Entry EntryOf(const std::string& member);
 
