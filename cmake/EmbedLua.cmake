@@ -1,17 +1,26 @@
 # Run by the build (cmake -P): writes OUTPUT, the C++ source that holds each Lua library of SOURCES
-# (separated by '|') behind PRELUDE, as redis::EmbeddedLibraries().
+# (separated by '|') behind PRELUDE, as redis::EmbeddedLibraries(). A library is <name>.lua, or its
+# parts <name>.<part>.lua in their order.
 string(REPLACE "|" ";" SOURCES "${SOURCES}")
+list(SORT SOURCES)
 file(READ ${PRELUDE} prelude)
 set(text "// Generated from common/redis/lua; do not edit.\n#include \"common/redis/functions.h\"\n\n")
 string(APPEND text "namespace fairlead::redis {\n\n")
 string(APPEND text "const std::vector<FunctionLibrary>& EmbeddedLibraries() {\n")
 string(APPEND text "  static const auto* libraries = new std::vector<FunctionLibrary>{\n")
+set(open "")
 foreach(source ${SOURCES})
   get_filename_component(name ${source} NAME_WE)
   file(READ ${source} body)
+  if(NOT name STREQUAL open)
+    if(open)
+      string(APPEND text "},\n")
+    endif()
+    string(APPEND text "      {\"${name}\",\n       std::string(R\"LUA(#!lua name=fairlead_${name}\n${prelude})LUA\")")
+    set(open ${name})
+  endif()
   # In pieces: compilers bound the length of one literal.
-  string(APPEND text "      {\"${name}\",\n       std::string(R\"LUA(#!lua name=fairlead_${name}\n${prelude})LUA\")")
-  string(APPEND text " + R\"LUA(${body})LUA\"},\n")
+  string(APPEND text " + R\"LUA(${body})LUA\"")
 endforeach()
-string(APPEND text "  };\n  return *libraries;\n}\n\n}  // namespace fairlead::redis\n")
+string(APPEND text "},\n  };\n  return *libraries;\n}\n\n}  // namespace fairlead::redis\n")
 file(WRITE ${OUTPUT} "${text}")

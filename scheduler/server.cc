@@ -22,6 +22,7 @@
 #include "scheduler/api/admin_service.h"
 #include "scheduler/api/blob_service.h"
 #include "scheduler/api/contractor_service.h"
+#include "scheduler/api/job_service.h"
 #include "scheduler/api/model_service.h"
 #include "scheduler/api/project_service.h"
 #include "scheduler/api/task_service.h"
@@ -82,7 +83,8 @@ class ServerImpl final : public Server {
         contractors_service_(&parts_, &hub_, &executor_),
         accounts_service_(&parts_),
         models_service_(&parts_),
-        admin_service_(&parts_) {}
+        admin_service_(&parts_),
+        jobs_service_(&parts_) {}
 
   ~ServerImpl() override { Shutdown(); }
 
@@ -132,6 +134,7 @@ class ServerImpl final : public Server {
   api::AccountServiceImpl accounts_service_;
   api::ModelServiceImpl models_service_;
   api::AdminServiceImpl admin_service_;
+  api::JobServiceImpl jobs_service_;
   std::unique_ptr<MetricsServer> metrics_;
   std::vector<std::unique_ptr<LoopThread>> loops_;
   std::unique_ptr<grpc::Server> grpc_;
@@ -223,7 +226,7 @@ absl::Status ServerImpl::Serve() {
   }
   for (grpc::Service* service : std::initializer_list<grpc::Service*>{
            &projects_service_, &tasks_service_, &blobs_service_, &contractors_service_,
-           &accounts_service_, &models_service_, &admin_service_}) {
+           &accounts_service_, &models_service_, &admin_service_, &jobs_service_}) {
     builder.RegisterService(service);
   }
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);

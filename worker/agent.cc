@@ -83,6 +83,7 @@ queue::TickRequest Agent::BaseTick() const {
   request.session = session();
   request.description = options_.description;
   request.lease = options_.lease;
+  request.able = options_.able;
   for (const auto& [kind, handler] : handlers_) request.kinds.push_back(kind);
   return request;
 }
@@ -107,6 +108,7 @@ std::optional<queue::Lease> Agent::LeaseOne() {
     return Failed(response.status());
   }
   failures_ = 0;
+  next_due_ = response->next_due;
   if (response->drain) {
     FAIRLEAD_LOG(INFO) << "asked to drain";
     RequestStop();
@@ -240,7 +242,7 @@ bool Agent::SettledBy(const queue::TickRequest& request, const std::string& toke
 
 void Agent::Idle() {
   // In slices, so that a stop is obeyed soon; each wait ends at once when there is work.
-  const absl::Time beat = absl::Now() + options_.lease / 3;
+  const absl::Time beat = std::min(absl::Now() + options_.lease / 3, next_due_);
   while (!stopping_ && absl::Now() < beat) {
     const absl::StatusOr<bool> woken = wait_(std::min(absl::Seconds(1), beat - absl::Now()));
     if (woken.ok() && *woken) return;

@@ -26,6 +26,7 @@ namespace fairlead::worker {
 
 struct AgentOptions {
   std::string description;                   // JSON for operators: host, device, build.
+  queue::Capabilities able;                  // What jobs may require.
   absl::Duration lease = absl::Seconds(10);  // The session's; heartbeats come at a third of it.
   absl::Duration retry =
       absl::Milliseconds(500);                // Mean pause after the queue could not be reached.
@@ -87,7 +88,9 @@ class Agent {
   std::atomic<bool> stopping_{false};
   std::atomic<bool> interrupted_{false};
   bool unsure_ = false;  // A reply was lost: the queue may have leased us something.
-  int failures_ = 0;     // In a row, of asking for work.
+  absl::Time next_due_ =
+      absl::InfiniteFuture();  // When this session shall look again, idle or not.
+  int failures_ = 0;           // In a row, of asking for work.
 
   mutable Mutex mu_;
   CondVar changed_;

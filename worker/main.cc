@@ -176,6 +176,7 @@ absl::StatusOr<int> Serve(const Flags& flags) {
   queue::RedisJobQueue lane(&pool, flags.lane);
   AgentOptions options;
   options.description = Describe(flags);
+  options.able.device = flags.device;
   options.lease = absl::Seconds(flags.lease_seconds);
   Agent agent(
       &lane,

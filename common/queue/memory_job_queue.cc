@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/ids.h"
 #include "common/base/status.h"
+#include "common/queue/job_codec.h"
 #include "common/queue/job_rules.h"
 
 namespace fairlead::queue {
@@ -15,15 +17,11 @@ namespace {
 
 constexpr absl::Duration kBackoffBase = absl::Seconds(2);
 constexpr absl::Duration kBackoffCap = absl::Minutes(5);
-constexpr int kTokenBytes = 16;
+constexpr int kGrantBytes = 8;
+constexpr size_t kMaxGrants = 512;
 constexpr int kMaxReap = 100;
-constexpr int kMaxPage = 1000;
 constexpr int kPromote = 100;
-
-absl::Status NoSuch(absl::string_view what, absl::string_view id) {
-  return Error(absl::StatusCode::kNotFound, "NOT_FOUND",
-               absl::StrCat("there is no ", what, " ", id));
-}
+constexpr int64_t kMaxLive = 1'000'000;
 
 store::v1::JobFinished MakeFinished(const store::v1::JobRecord& record, int32_t attempts,
                                     int32_t crashes) {
@@ -32,6 +30,10 @@ store::v1::JobFinished MakeFinished(const store::v1::JobRecord& record, int32_t 
   finished.set_attempts(attempts);
   finished.set_crashes(crashes);
   return finished;
+}
+
+void NextGeneration(int* generation) {
+  *generation = *generation >= kLastGeneration ? kFirstGeneration : *generation + 1;
 }
 
 }  // namespace
@@ -45,120 +47,251 @@ void MemoryJobQueue::Tell(const Finished& finished) {
   for (const store::v1::JobFinished& one : finished) on_finished_(one);
 }
 
-absl::StatusOr<bool> MemoryJobQueue::Enqueue(const store::v1::JobRecord& job, int priority) {
-  RETURN_IF_ERROR(ValidateJob(job, priority));
+Entry MemoryJobQueue::EntryOf(const Job& job) const { return {job.generation, job.record.job()}; }
+
+MemoryJobQueue::Job* MemoryJobQueue::Live(const Entry& entry) {
+  const auto found = jobs_.find(entry.job);
+  if (found == jobs_.end()) return nullptr;
+  Job& job = found->second;
+  const bool ended = job.state == JobState::kDone || job.state == JobState::kDead;
+  return ended || job.generation != entry.generation ? nullptr : &job;
+}
+
+void MemoryJobQueue::ToReady(Job* job, MemoryFlows::End end) {
+  job->state = JobState::kReady;
+  flows_.Push(job->job_class, job->flow, job->priority, job->deadline, EntryOf(*job), end, Now());
+}
+
+absl::StatusOr<std::vector<bool>> MemoryJobQueue::EnqueueBatch(const std::vector<NewJob>& jobs) {
+  RETURN_IF_ERROR(ValidateJobs(jobs));
   MutexLock lock(&mu_);
-  Job fresh;
-  fresh.record = job;
-  fresh.priority = priority;
-  fresh.enqueue_time = clock_->Now();
-  return jobs_.emplace(job.job(), std::move(fresh)).second;
+  now_ = clock_->Now();
+  std::vector<bool> added;
+  std::set<std::string> fresh;
+  std::map<std::string, int64_t> waiting;
+  for (const NewJob& job : jobs) {
+    const std::string& id = job.record.job();
+    added.push_back(jobs_.count(id) == 0 && fresh.insert(id).second);
+    if (added.back()) ++waiting[FlowOf(job.record)];
+  }
+  if (live_ + static_cast<int64_t>(fresh.size()) > kMaxLive) {
+    return Error(absl::StatusCode::kResourceExhausted, "QUEUE_FULL", "too many jobs");
+  }
+  for (const auto& [name, more] : waiting) {
+    const MemoryFlows::Flow& flow = flows_.flow(name);
+    if (flow.limits.waiting > 0 && flow.waiting + more > flow.limits.waiting) {
+      return Error(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
+                   "the flow has as many waiting jobs as it may");
+    }
+  }
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    if (!added[i]) continue;
+    Job& job = jobs_[jobs[i].record.job()];
+    job.record = jobs[i].record;
+    job.priority = jobs[i].priority;
+    job.deadline = jobs[i].deadline;
+    job.job_class = flows_.ClassNumber(ClassOf(job.record));
+    job.flow = FlowOf(job.record);
+    flows_.flow(job.flow).waiting += 1;
+    if (absl::ToUnixMillis(jobs[i].start) > Now()) {
+      job.state = JobState::kDelayed;
+      job.due = jobs[i].start;
+      flows_.due().emplace(absl::ToUnixMillis(job.due), MemoryFlows::MemberOf(EntryOf(job)));
+    } else {
+      ToReady(&job, MemoryFlows::End::kTail);
+    }
+  }
+  live_ += static_cast<int64_t>(fresh.size());
+  return added;
 }
 
-MemoryJobQueue::Job* MemoryJobQueue::Live(const std::string& session, const std::string& token) {
-  const auto& grants = sessions_.at(session).grants;
-  const auto grant = grants.find(token);
-  if (grant == grants.end()) return nullptr;
-  Job& job = jobs_.at(grant->second);
-  const bool live = job.state == State::kLeased && job.token == token && job.session == session;
-  return live ? &job : nullptr;
+Entry* MemoryJobQueue::PlaceOf(Session* session, absl::string_view token) {
+  const size_t dash = token.rfind('-');
+  size_t index = 0;
+  if (dash == absl::string_view::npos || !absl::SimpleAtoi(token.substr(dash + 1), &index)) {
+    return nullptr;
+  }
+  for (Grant& grant : session->grants) {
+    if (grant.name != token.substr(0, dash) || index < 1 || index > grant.entries.size()) continue;
+    Entry& entry = grant.entries[index - 1];
+    return entry.job.empty() ? nullptr : &entry;
+  }
+  return nullptr;
 }
 
-MemoryJobQueue::Job* MemoryJobQueue::Release(const std::string& session, const std::string& token) {
-  Job* job = Live(session, token);
-  sessions_.at(session).grants.erase(token);
+MemoryJobQueue::Job* MemoryJobQueue::Release(Session* session, Entry* entry) {
+  Job* job = Live(*entry);
+  entry->job.clear();
+  session->held -= 1;
+  if (job != nullptr) flows_.Release(job->flow);
   return job;
 }
 
-void MemoryJobQueue::Bury(Job* job, const std::string& error, absl::Time now, Finished* finished) {
-  job->state = State::kDead;
+void MemoryJobQueue::Forget(const std::string& job) { jobs_.erase(job); }
+
+void MemoryJobQueue::ForgetDone(bool by_age) {
+  const auto drop = [this] {
+    for (const std::string& id : done_.front().second) Forget(id);
+    done_kept_ -= static_cast<int64_t>(done_.front().second.size());
+    done_.pop_front();
+  };
+  if (!by_age) {
+    if (done_kept_ >= retention_.count + kMaxBatch) drop();
+    return;
+  }
+  for (int i = 0; i < kMaxBatch && !done_.empty(); ++i) {
+    if (done_.front().first + retention_.age > now_) return;
+    drop();
+  }
+}
+
+void MemoryJobQueue::Bury(Job* job, const std::string& error, Finished* finished) {
+  NextGeneration(&job->generation);
+  job->state = JobState::kDead;
   job->error = error;
-  job->dead_time = now;
+  job->end = now_;
+  --live_;
+  dead_.emplace(now_, job->record.job());
   finished->push_back(MakeFinished(job->record, job->attempts, job->crashes));
   finished->back().set_dead(true);
   finished->back().set_error(error);
+  if (static_cast<int64_t>(dead_.size()) > retention_.count) {
+    const std::string oldest = dead_.begin()->second;
+    dead_.erase(dead_.begin());
+    if (oldest != job->record.job()) Forget(oldest);
+  }
 }
 
-void MemoryJobQueue::Fail(Job* job, const Nack& nack, absl::Time now, Finished* finished) {
+void MemoryJobQueue::Complete(Job* job, const store::v1::JobResult& result, Finished* finished) {
+  finished->push_back(MakeFinished(job->record, job->attempts, job->crashes));
+  *finished->back().mutable_result() = result;
+  job->state = JobState::kDone;
+  job->end = now_;
+  --live_;
+  done_by_kind_[job->record.kind()] += 1;
+  completing_.push_back(job->record.job());
+  if (static_cast<int64_t>(result.ByteSizeLong()) <= retention_.result_bytes) job->result = result;
+}
+
+void MemoryJobQueue::Fail(Job* job, const Nack& nack, Finished* finished) {
   if (nack.preempted) {
-    job->state = State::kReady;
-    job->head = true;
-    return;
+    NextGeneration(&job->generation);
+    ToReady(job, MemoryFlows::End::kHead);
+  } else {
+    job->attempts += 1;
+    if (job->attempts >= kMaxAttempts) {
+      Bury(job, nack.error, finished);
+      return;
+    }
+    NextGeneration(&job->generation);
+    const absl::Duration bound = std::min(kBackoffCap, kBackoffBase * std::exp2(job->attempts - 1));
+    const double jitter = std::uniform_real_distribution<double>(0, 1)(random_);
+    job->state = JobState::kDelayed;
+    job->error = nack.error;
+    job->due = now_ + absl::Floor(bound * jitter, absl::Milliseconds(1));
+    flows_.due().emplace(absl::ToUnixMillis(job->due), MemoryFlows::MemberOf(EntryOf(*job)));
   }
-  job->attempts += 1;
-  if (job->attempts >= kMaxAttempts) {
-    Bury(job, nack.error, now, finished);
-    return;
-  }
-  const absl::Duration bound = std::min(kBackoffCap, kBackoffBase * std::exp2(job->attempts - 1));
-  const double jitter = std::uniform_real_distribution<double>(0, 1)(random_);
-  job->state = State::kDelayed;
-  job->error = nack.error;
-  job->due = now + bound * jitter;
+  flows_.flow(job->flow).waiting += 1;
 }
 
-void MemoryJobQueue::Settle(const TickRequest& request, absl::Time now, TickResponse* response,
-                            Finished* finished) {
+std::vector<std::string> MemoryJobQueue::Settle(const TickRequest& request, Session* session,
+                                                Finished* finished) {
+  std::vector<std::string> lost;
   for (const ProgressNote& note : request.progress) {
-    Job* job = Live(request.session, note.token);
+    const Entry* entry = PlaceOf(session, note.token);
+    Job* job = entry == nullptr ? nullptr : Live(*entry);
     if (job == nullptr) {
-      response->lost.push_back(note.token);
+      lost.push_back(note.token);
     } else {
       job->note = note.text;
     }
   }
   for (const Ack& ack : request.acks) {
-    Job* job = Release(request.session, ack.token);
+    Entry* entry = PlaceOf(session, ack.token);
+    Job* job = entry == nullptr ? nullptr : Release(session, entry);
     if (job == nullptr) {
-      response->lost.push_back(ack.token);
-      continue;
+      lost.push_back(ack.token);
+    } else {
+      Complete(job, ack.result, finished);
     }
-    job->state = State::kDone;
-    finished->push_back(MakeFinished(job->record, job->attempts, job->crashes));
-    *finished->back().mutable_result() = ack.result;
+  }
+  if (!completing_.empty()) {
+    done_kept_ += static_cast<int64_t>(completing_.size());
+    done_.emplace_back(now_, std::exchange(completing_, {}));
+    ForgetDone(/*by_age=*/false);
   }
   for (const Nack& nack : request.nacks) {
-    Job* job = Release(request.session, nack.token);
+    Entry* entry = PlaceOf(session, nack.token);
+    Job* job = entry == nullptr ? nullptr : Release(session, entry);
     if (job == nullptr) {
-      response->lost.push_back(nack.token);
+      lost.push_back(nack.token);
     } else {
-      Fail(job, nack, now, finished);
+      Fail(job, nack, finished);
     }
   }
+  return lost;
 }
 
-void MemoryJobQueue::LeaseJobs(const TickRequest& request, TickResponse* response) {
-  Session& session = sessions_.at(request.session);
-  std::vector<Job*> ready;
-  for (auto& [id, job] : jobs_) {
-    const bool wanted = std::find(request.kinds.begin(), request.kinds.end(), job.record.kind()) !=
-                        request.kinds.end();
-    if (wanted && job.state == State::kReady) ready.push_back(&job);
+void MemoryJobQueue::LeaseJobs(const TickRequest& request, Session* session,
+                               TickResponse* response) {
+  if (session->grants.size() >= kMaxGrants) return;
+  std::vector<int> classes;
+  for (const std::string& kind : request.kinds) {
+    if (const int n = flows_.FindClass(kind); n > 0) classes.push_back(n);
   }
-  std::sort(ready.begin(), ready.end(), [](const Job* a, const Job* b) {
-    return std::make_tuple(-a->priority, !a->head, a->enqueue_time, a->record.job()) <
-           std::make_tuple(-b->priority, !b->head, b->enqueue_time, b->record.job());
-  });
-  const int room = std::min(request.want, kMaxHeld - static_cast<int>(session.grants.size()));
-  for (Job* job : ready) {
-    if (static_cast<int>(response->leases.size()) >= room) break;
-    job->state = State::kLeased;
-    job->session = request.session;
-    job->token = RandomHex(kTokenBytes);
-    session.grants[job->token] = job->record.job();
-    response->leases.push_back({job->record, job->token, job->attempts, job->crashes});
+  for (int n = 1; n <= flows_.class_count(); ++n) {
+    const std::string& name = flows_.ClassName(n);
+    if (KindOf(name) != name && CanRun(name, request.kinds, request.able)) classes.push_back(n);
   }
+  Grant grant{RandomHex(kGrantBytes), {}};
+  const int want = std::min(request.want, kMaxHeld - session->held);
+  while (static_cast<int>(grant.entries.size()) < want) {
+    const auto chosen =
+        flows_.Choose(classes, want - static_cast<int>(grant.entries.size()), Now());
+    if (chosen.empty()) break;
+    for (const MemoryFlows::Chosen& one : chosen) {
+      Job* job = Live(one.entry);
+      if (job == nullptr) {
+        flows_.Refund(one);
+        continue;
+      }
+      job->state = JobState::kLeased;
+      grant.entries.push_back(one.entry);
+      response->leases.push_back({job->record, absl::StrCat(grant.name, "-", grant.entries.size()),
+                                  job->attempts, job->crashes});
+    }
+  }
+  if (grant.entries.empty()) return;
+  session->held += static_cast<int>(grant.entries.size());
+  session->grants.push_back(std::move(grant));
 }
 
-int MemoryJobQueue::Promote(absl::Time now, int limit) {
+int MemoryJobQueue::Promote(int limit) {
   int promoted = 0;
-  for (auto& [id, job] : jobs_) {
-    if (promoted >= limit) break;
-    if (job.state != State::kDelayed || job.due > now) continue;
-    job.state = State::kReady;
-    ++promoted;
+  for (int i = 0; i < limit; ++i) {
+    if (flows_.due().empty() || flows_.due().begin()->first > Now()) break;
+    const std::string member = flows_.due().begin()->second;
+    flows_.due().erase(flows_.due().begin());
+    if (member[0] == '\n') {
+      if (!flows_.flow(member.substr(1)).limits.paused) flows_.Unpark(member.substr(1));
+      continue;
+    }
+    if (Job* job = Live(MemoryFlows::EntryOf(member)); job != nullptr) {
+      ToReady(job, MemoryFlows::End::kTail);
+      ++promoted;
+    }
   }
   return promoted;
+}
+
+void MemoryJobQueue::SetTimer(const std::string& id, const Session& session,
+                              TickResponse* response) {
+  if (!session.idle || flows_.due().empty()) return;
+  const absl::Time due = absl::FromUnixMillis(flows_.due().begin()->first);
+  const bool others = !timer_.first.empty() && timer_.first != id;
+  if (others && timer_.second <= due && timer_.second + absl::Seconds(1) > now_) return;
+  timer_ = {id, due};
+  response->next_due = due;
 }
 
 absl::StatusOr<TickResponse> MemoryJobQueue::Tick(const TickRequest& request) {
@@ -167,9 +300,9 @@ absl::StatusOr<TickResponse> MemoryJobQueue::Tick(const TickRequest& request) {
   Finished finished;
   {
     MutexLock lock(&mu_);
-    const absl::Time now = clock_->Now();
+    now_ = clock_->Now();
     const auto known = sessions_.find(request.session);
-    const bool expired = known != sessions_.end() && known->second.expiry <= now;
+    const bool expired = known != sessions_.end() && known->second.expiry <= now_;
     if (expired || ended_sessions_.count(request.session) > 0) {
       response.fenced = true;
       for (const Ack& ack : request.acks) response.lost.push_back(ack.token);
@@ -178,15 +311,28 @@ absl::StatusOr<TickResponse> MemoryJobQueue::Tick(const TickRequest& request) {
       return response;
     }
     Session& session = sessions_[request.session];
-    session.expiry = now + request.lease;
+    session.expiry = now_ + request.lease;
     session.description = request.description;
-    Settle(request, now, &response, &finished);
-    for (const auto& [token, job] : session.grants) {
-      if (Live(request.session, token) == nullptr) response.cancelled.push_back(token);
+    session.kinds = request.kinds;
+    session.able = request.able;
+    response.lost = Settle(request, &session, &finished);
+    for (const Grant& grant : session.grants) {
+      for (size_t i = 0; i < grant.entries.size(); ++i) {
+        if (grant.entries[i].job.empty() || Live(grant.entries[i]) != nullptr) continue;
+        response.cancelled.push_back(absl::StrCat(grant.name, "-", i + 1));
+      }
     }
-    response.drain = drained_.count("") > 0 || drained_.count(request.session) > 0;
-    Promote(now, kPromote);
-    if (!response.drain) LeaseJobs(request, &response);
+    const auto given_back = [](const Grant& grant) {
+      return std::all_of(grant.entries.begin(), grant.entries.end(),
+                         [](const Entry& entry) { return entry.job.empty(); });
+    };
+    session.grants.erase(std::remove_if(session.grants.begin(), session.grants.end(), given_back),
+                         session.grants.end());
+    response.drain = session.drain || drain_all_;
+    Promote(kPromote);
+    if (!response.drain && request.want > 0) LeaseJobs(request, &session, &response);
+    session.idle = request.want > 0 && response.leases.empty() && !response.drain;
+    SetTimer(request.session, session, &response);
   }
   Tell(finished);
   return response;
@@ -197,29 +343,37 @@ absl::StatusOr<std::vector<Lease>> MemoryJobQueue::Mine(absl::string_view sessio
   std::vector<Lease> leases;
   const auto found = sessions_.find(std::string(session));
   if (found == sessions_.end() || found->second.expiry <= clock_->Now()) return leases;
-  for (const auto& [token, id] : found->second.grants) {
-    const Job* job = Live(found->first, token);
-    if (job != nullptr) leases.push_back({job->record, token, job->attempts, job->crashes});
+  for (const Grant& grant : found->second.grants) {
+    for (size_t i = 0; i < grant.entries.size(); ++i) {
+      const Job* job = Live(grant.entries[i]);
+      if (job == nullptr) continue;
+      leases.push_back(
+          {job->record, absl::StrCat(grant.name, "-", i + 1), job->attempts, job->crashes});
+    }
   }
   return leases;
 }
 
-void MemoryJobQueue::Expire(const std::string& session, absl::Time now, Finished* finished) {
-  for (const auto& [token, id] : sessions_.at(session).grants) {
-    Job* job = Live(session, token);
-    if (job == nullptr) continue;
-    job->crashes += 1;
-    if (job->crashes >= kMaxCrashes) {
-      const std::string last = job->error.empty() ? "" : absl::StrCat("; last error: ", job->error);
-      Bury(job, absl::StrCat("its worker was lost ", job->crashes, " times", last), now, finished);
-    } else {
-      job->state = State::kReady;
-      job->head = true;
+void MemoryJobQueue::Expire(const std::string& id, Finished* finished) {
+  Session& session = sessions_.at(id);
+  for (Grant& grant : session.grants) {
+    for (Entry& entry : grant.entries) {
+      Job* job = entry.job.empty() ? nullptr : Release(&session, &entry);
+      if (job == nullptr) continue;
+      job->crashes += 1;
+      if (job->crashes >= kMaxCrashes) {
+        const std::string last =
+            job->error.empty() ? "" : absl::StrCat("; last error: ", job->error);
+        Bury(job, absl::StrCat("its worker was lost ", job->crashes, " times", last), finished);
+      } else {
+        NextGeneration(&job->generation);
+        ToReady(job, MemoryFlows::End::kHead);
+        flows_.flow(job->flow).waiting += 1;
+      }
     }
   }
-  sessions_.erase(session);
-  drained_.erase(session);
-  ended_sessions_.insert(session);
+  sessions_.erase(id);
+  ended_sessions_.insert(id);
 }
 
 absl::StatusOr<int> MemoryJobQueue::Reap(int limit) {
@@ -228,125 +382,25 @@ absl::StatusOr<int> MemoryJobQueue::Reap(int limit) {
   int moved = 0;
   {
     MutexLock lock(&mu_);
-    const absl::Time now = clock_->Now();
-    moved = Promote(now, limit);
-    std::vector<std::string> expired;
+    now_ = clock_->Now();
+    moved = Promote(limit);
+    std::vector<std::pair<absl::Time, std::string>> expired;
     for (const auto& [id, session] : sessions_) {
-      if (session.expiry <= now && static_cast<int>(expired.size()) < limit) expired.push_back(id);
+      if (session.expiry <= now_) expired.emplace_back(session.expiry, id);
     }
-    for (const std::string& id : expired) Expire(id, now, &finished);
+    std::sort(expired.begin(), expired.end());
+    if (static_cast<int>(expired.size()) > limit) expired.resize(static_cast<size_t>(limit));
+    for (const auto& [expiry, id] : expired) Expire(id, &finished);
     moved += static_cast<int>(expired.size());
+    ForgetDone(/*by_age=*/true);
+    for (int i = 0; i < limit && !dead_.empty(); ++i) {
+      if (dead_.begin()->first + retention_.age > now_) break;
+      Forget(dead_.begin()->second);
+      dead_.erase(dead_.begin());
+    }
   }
   Tell(finished);
   return moved;
-}
-
-absl::Status MemoryJobQueue::Cancel(absl::string_view job) {
-  Finished finished;
-  {
-    MutexLock lock(&mu_);
-    const auto found = jobs_.find(std::string(job));
-    if (found == jobs_.end()) return NoSuch("job", job);
-    if (found->second.state == State::kDone || found->second.state == State::kDead) {
-      return Error(absl::StatusCode::kFailedPrecondition, "STATE_TERMINAL",
-                   absl::StrCat("job ", job, " has ended"));
-    }
-    Bury(&found->second, "cancelled", clock_->Now(), &finished);
-  }
-  Tell(finished);
-  return absl::OkStatus();
-}
-
-absl::Status MemoryJobQueue::Replay(absl::string_view job) {
-  MutexLock lock(&mu_);
-  const auto found = jobs_.find(std::string(job));
-  if (found == jobs_.end()) return NoSuch("job", job);
-  if (found->second.state != State::kDead) {
-    return Error(absl::StatusCode::kFailedPrecondition, "STATE_NOT_DEAD",
-                 absl::StrCat("job ", job, " is not dead"));
-  }
-  Job fresh;
-  fresh.record = found->second.record;
-  fresh.priority = found->second.priority;
-  fresh.enqueue_time = clock_->Now();
-  found->second = std::move(fresh);
-  return absl::OkStatus();
-}
-
-absl::StatusOr<int> MemoryJobQueue::Drain(absl::string_view session) {
-  MutexLock lock(&mu_);
-  const absl::Time now = clock_->Now();
-  int asked = 0;
-  for (const auto& [id, one] : sessions_) {
-    if (one.expiry > now && (session.empty() || id == session)) ++asked;
-  }
-  if (!session.empty() && asked == 0) return NoSuch("session", session);
-  drained_.emplace(session);
-  return asked;
-}
-
-absl::Status MemoryJobQueue::Undrain(absl::string_view session) {
-  MutexLock lock(&mu_);
-  drained_.erase(std::string(session));
-  return absl::OkStatus();
-}
-
-absl::StatusOr<store::v1::JobRecord> MemoryJobQueue::Find(absl::string_view job) {
-  MutexLock lock(&mu_);
-  const auto found = jobs_.find(std::string(job));
-  if (found == jobs_.end() || found->second.state == State::kDone) return NoSuch("job", job);
-  return found->second.record;
-}
-
-absl::StatusOr<std::vector<LaneStats>> MemoryJobQueue::Stats() {
-  MutexLock lock(&mu_);
-  std::map<std::string, LaneStats> by_kind;
-  for (const auto& [id, job] : jobs_) {
-    LaneStats& stats = by_kind[job.record.kind()];
-    stats.ready += job.state == State::kReady ? 1 : 0;
-    stats.delayed += job.state == State::kDelayed ? 1 : 0;
-    stats.leased += job.state == State::kLeased ? 1 : 0;
-    stats.done += job.state == State::kDone ? 1 : 0;
-    stats.dead += job.state == State::kDead ? 1 : 0;
-  }
-  std::vector<LaneStats> all;
-  for (auto& [kind, stats] : by_kind) {
-    stats.kind = kind;
-    all.push_back(stats);
-  }
-  return all;
-}
-
-absl::StatusOr<std::vector<SessionView>> MemoryJobQueue::Sessions(int limit) {
-  RETURN_IF_ERROR(ValidateLimit(limit, kMaxPage));
-  MutexLock lock(&mu_);
-  std::vector<SessionView> views;
-  for (const auto& [id, session] : sessions_) {
-    if (static_cast<int>(views.size()) >= limit) break;
-    if (session.expiry <= clock_->Now()) continue;
-    SessionView view{id, session.description, session.expiry};
-    view.leased = static_cast<int32_t>(session.grants.size());
-    if (!session.grants.empty()) view.progress = jobs_.at(session.grants.begin()->second).note;
-    views.push_back(std::move(view));
-  }
-  return views;
-}
-
-absl::StatusOr<std::vector<DeadJob>> MemoryJobQueue::Dead(int offset, int limit) {
-  RETURN_IF_ERROR(ValidateLimit(limit, kMaxPage));
-  if (offset < 0) return FieldError("offset", "must not be negative");
-  MutexLock lock(&mu_);
-  std::vector<DeadJob> dead;
-  for (const auto& [id, job] : jobs_) {
-    if (job.state != State::kDead) continue;
-    dead.push_back({id, job.error, job.attempts, job.crashes, job.dead_time});
-  }
-  std::sort(dead.begin(), dead.end(), [](const DeadJob& a, const DeadJob& b) {
-    return std::tie(b.dead_time, b.job) < std::tie(a.dead_time, a.job);
-  });
-  const size_t first = std::min<size_t>(offset, dead.size());
-  const size_t last = std::min<size_t>(first + limit, dead.size());
-  return std::vector<DeadJob>(dead.begin() + first, dead.begin() + last);
 }
 
 }  // namespace fairlead::queue

@@ -1,4 +1,4 @@
-// The machine lane in Redis: JobQueue over the functions of common/redis/lua/lane.lua.
+// The machine lane in Redis: JobQueue over the functions of common/redis/lua/lane2.*.lua.
 //
 // The lane's incarnation is read when it is not known and read again when it has changed. A change
 // means that Redis may have lost what it promised, so a session that lived under the old one is
@@ -6,6 +6,7 @@
 // none.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -29,22 +30,33 @@ class RedisJobQueue final : public JobQueue {
                 const Clock* simulated_clock = nullptr);
   ~RedisJobQueue() override;
 
-  absl::StatusOr<bool> Enqueue(const store::v1::JobRecord& job, int priority) override;
+  absl::StatusOr<std::vector<bool>> EnqueueBatch(const std::vector<NewJob>& jobs) override;
   absl::StatusOr<TickResponse> Tick(const TickRequest& request) override;
   absl::StatusOr<std::vector<Lease>> Mine(absl::string_view session) override;
   absl::StatusOr<int> Reap(int limit) override;
   absl::Status Cancel(absl::string_view job) override;
-  absl::Status Replay(absl::string_view job) override;
-  absl::StatusOr<int> Drain(absl::string_view session) override;
-  absl::Status Undrain(absl::string_view session) override;
+  absl::StatusOr<std::vector<absl::Status>> ReplayAll(
+      const std::vector<std::string>& jobs) override;
+  absl::StatusOr<std::vector<absl::Status>> Purge(const std::vector<std::string>& jobs) override;
+  absl::StatusOr<int> SetDrain(absl::string_view session, bool drain) override;
+  absl::Status SetLimits(absl::string_view flow, const FlowLimits& limits) override;
+  absl::Status SetRetention(const Retention& retention) override;
   absl::StatusOr<store::v1::JobRecord> Find(absl::string_view job) override;
+  absl::StatusOr<JobView> Inspect(absl::string_view job) override;
   absl::StatusOr<std::vector<LaneStats>> Stats() override;
   absl::StatusOr<std::vector<SessionView>> Sessions(int limit) override;
-  absl::StatusOr<std::vector<DeadJob>> Dead(int offset, int limit) override;
+  absl::StatusOr<DeadPage> SearchDead(const DeadQuery& query) override;
 
   // Blocks until something may have become ready (true) or `timeout` passed (false). One thread at
   // a time waits, on a connection of its own.
   absl::StatusOr<bool> WaitForWork(absl::Duration timeout);
+
+  // Several calls in one round trip, in order: they leave together and are answered together.
+  // One Status for the transport and for a lane that is not open; otherwise one answer each.
+  absl::StatusOr<std::vector<absl::StatusOr<TickResponse>>> TickAll(
+      const std::vector<TickRequest>& requests);
+  absl::StatusOr<std::vector<absl::StatusOr<std::vector<bool>>>> EnqueueEach(
+      const std::vector<std::vector<NewJob>>& batches);
 
  private:
   absl::StatusOr<std::string> Incarnation();
@@ -54,6 +66,18 @@ class RedisJobQueue final : public JobQueue {
   // Reads the incarnation anew and calls once more when it has changed; other codes become a
   // Status.
   absl::StatusOr<redis::Reply> Call(absl::string_view function, const redis::Arguments& rest);
+  // Calls of one function under one incarnation; none that has run is repeated.
+  absl::StatusOr<std::vector<redis::Reply>> CallAll(absl::string_view function,
+                                                    std::vector<redis::Arguments> calls);
+  redis::Arguments Head(const std::string& incarnation) const;
+
+  struct TickCall;
+  TickCall PrepareTick(const TickRequest& request);
+  absl::StatusOr<TickResponse> FinishTick(const TickRequest& request, const TickCall& call,
+                                          const redis::Reply& reply);
+  absl::StatusOr<std::vector<absl::Status>> ForEachDead(absl::string_view function,
+                                                        const std::vector<std::string>& jobs);
+  absl::Status LearnClasses();
 
   redis::ConnectionPool* const pool_;
   const std::string slot_;
@@ -63,6 +87,10 @@ class RedisJobQueue final : public JobQueue {
   Mutex mu_;
   std::string incarnation_ ABSL_GUARDED_BY(mu_);         // "" when not known.
   std::set<std::string> sessions_ ABSL_GUARDED_BY(mu_);  // Known to Redis under incarnation_.
+  std::map<std::string, std::string> described_
+      ABSL_GUARDED_BY(mu_);                                // session → last description.
+  std::vector<std::string> classes_ ABSL_GUARDED_BY(mu_);  // Of the lane, by number from 1.
+  int woken_ ABSL_GUARDED_BY(mu_) = 0;  // Value of the wake token that the next tick answers.
 
   Mutex waiter_mu_;
   redis::Connection waiter_ ABSL_GUARDED_BY(waiter_mu_);

@@ -66,23 +66,6 @@ Reply Convert(const redisReply& reply) {
   return out;
 }
 
-absl::Status ErrorOfReply(const std::string& text, absl::string_view command) {
-  const std::string message = absl::StrCat("redis refused ", command, ": ", text);
-  if (absl::StartsWith(text, "OOM")) {
-    return Error(absl::StatusCode::kResourceExhausted, "STORE_FULL", message);
-  }
-  for (absl::string_view passing : {"LOADING", "READONLY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN",
-                                    "BUSY", "NOREPLICAS", "MISCONF"}) {
-    if (absl::StartsWith(text, passing)) {
-      return Error(absl::StatusCode::kUnavailable, "STORE_UNAVAILABLE", message);
-    }
-  }
-  if (absl::StartsWith(text, "ERR Function not found")) {
-    return Error(absl::StatusCode::kFailedPrecondition, "STORE_SCRIPT", message);
-  }
-  return Error(absl::StatusCode::kInternal, "STORE_ERROR", message);
-}
-
 timeval TimevalOf(absl::Duration duration) {
   return absl::ToTimeval(std::max(duration, absl::Milliseconds(1)));
 }
@@ -99,6 +82,23 @@ void IgnoreSigpipe() {
 }
 
 }  // namespace
+
+absl::Status StatusOfError(const std::string& text, absl::string_view command) {
+  const std::string message = absl::StrCat("redis refused ", command, ": ", text);
+  if (absl::StartsWith(text, "OOM")) {
+    return Error(absl::StatusCode::kResourceExhausted, "STORE_FULL", message);
+  }
+  for (absl::string_view passing : {"LOADING", "READONLY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN",
+                                    "BUSY", "NOREPLICAS", "MISCONF"}) {
+    if (absl::StartsWith(text, passing)) {
+      return Error(absl::StatusCode::kUnavailable, "STORE_UNAVAILABLE", message);
+    }
+  }
+  if (absl::StartsWith(text, "ERR Function not found")) {
+    return Error(absl::StatusCode::kFailedPrecondition, "STORE_SCRIPT", message);
+  }
+  return Error(absl::StatusCode::kInternal, "STORE_ERROR", message);
+}
 
 absl::Status RedisOptions::Validate() const {
   HostPort parsed;
@@ -195,7 +195,7 @@ absl::Status Connection::Introduce() {
     ASSIGN_OR_RETURN(const std::vector<Reply> replies, Exchange({auth}));
     if (replies[0].type == Reply::Type::kError) {
       Drop();
-      return ErrorOfReply(replies[0].text, "AUTH");
+      return StatusOfError(replies[0].text, "AUTH");
     }
   }
   run_id_.clear();
@@ -234,7 +234,7 @@ absl::StatusOr<Reply> Connection::Call(const Arguments& arguments) {
   if (arguments.empty()) return absl::InvalidArgumentError("a redis command needs a name");
   RETURN_IF_ERROR(EnsureConnected());
   ASSIGN_OR_RETURN(std::vector<Reply> replies, Exchange({arguments}));
-  if (replies[0].type == Reply::Type::kError) return ErrorOfReply(replies[0].text, arguments[0]);
+  if (replies[0].type == Reply::Type::kError) return StatusOfError(replies[0].text, arguments[0]);
   return std::move(replies[0]);
 }
 

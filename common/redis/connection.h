@@ -48,6 +48,9 @@ struct Reply {
   int64_t AsInt() const;
 };
 
+// The Status that the text of an error reply to `command` becomes.
+absl::Status StatusOfError(const std::string& text, absl::string_view command);
+
 using Arguments = std::vector<std::string>;
 
 // A blocking connection. Thread-compatible: one call at a time.

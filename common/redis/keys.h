@@ -91,33 +91,27 @@ inline std::string SchemaKey() { return SlotKey("sys", "schema"); }
 // HASH: id, token, until (ms): who leads the pool.
 inline std::string LeaderKey() { return SlotKey("sys", "leader"); }
 
-// ---- Machine lanes
-// -------------------------------------------------------------------------------- All jobs of a
-// lane stand in the same few keys, so that every call can declare what it touches. What has not
-// ended is bounded (100,000 jobs), what has is forgotten past the latest 10,000 of each kind of
-// end. Only functions of lua/lane.lua write these; its head gives the packed formats. HASHes job →
-// JobRecord (gone once done), packed state, last error, progress text.
-inline std::string JobRecordsKey(absl::string_view slot) { return SlotKey(slot, "rec"); }
-inline std::string JobStatesKey(absl::string_view slot) { return SlotKey(slot, "st"); }
-inline std::string JobErrorsKey(absl::string_view slot) { return SlotKey(slot, "err"); }
-inline std::string JobNotesKey(absl::string_view slot) { return SlotKey(slot, "note"); }
-// ZSET "<kind>|<rank>|<job>", all scores 0: ready jobs of each kind by rank (priority, then time).
-inline std::string JobReadyKey(absl::string_view slot) { return SlotKey(slot, "ready"); }
-// ZSET of delayed jobs by due time (ms).
-inline std::string JobDelayedKey(absl::string_view slot) { return SlotKey(slot, "z"); }
-// ZSET session → lease expiry (ms), ≤ 4,096; HASH session → description.
-inline std::string SessionsKey(absl::string_view slot) { return SlotKey(slot, "ses"); }
-inline std::string SessionNotesKey(absl::string_view slot) { return SlotKey(slot, "sn"); }
-// ZSET "<session>|<token>|<job>", all scores 0: the grants of each session, ≤ 64 a session.
-inline std::string JobHeldKey(absl::string_view slot) { return SlotKey(slot, "held"); }
-// ZSETs of dead jobs by time of death (ms), and of finished ones by their end.
-inline std::string JobDeadKey(absl::string_view slot) { return SlotKey(slot, "dead"); }
-inline std::string JobDoneKey(absl::string_view slot) { return SlotKey(slot, "done"); }
-// HASH "<kind>|<state>" → count.
-inline std::string JobCountsKey(absl::string_view slot) { return SlotKey(slot, "n"); }
-// SET of sessions asked to drain ("*" for all).
-inline std::string DrainKey(absl::string_view slot) { return SlotKey(slot, "drain"); }
+// ---- Machine lanes ----------------------------------------------------------------------------
+// All of a lane stands in these keys, so that every call can declare what it touches. At most
+// 1,000,000 jobs that have not ended; ended ones are forgotten by count and age (Retention). Only
+// functions of lua/lane2.*.lua write these; its head gives the packed formats.
+// HASH of packed state: the lane, classes, flows, parts of their queues, sessions, grants, texts.
+inline std::string LaneStateKey(absl::string_view slot) { return SlotKey(slot, "st2"); }
+// HASH job → its bytes (common/queue/job_codec.h).
+inline std::string JobsKey(absl::string_view slot) { return SlotKey(slot, "job"); }
+// ZSET "<class>|<flow>" by class and pass: the fair order; at most one member a class and flow.
+inline std::string JobOrderKey(absl::string_view slot) { return SlotKey(slot, "act"); }
+// ZSET of delayed jobs, and of flows whose rate is spent, by due time (ms).
+inline std::string JobDueKey(absl::string_view slot) { return SlotKey(slot, "due"); }
+// ZSET, all scores 0, of ready jobs with deadlines, in order of class, flow, priority, deadline.
+inline std::string JobDatedKey(absl::string_view slot) { return SlotKey(slot, "dated"); }
+// ZSET session → lease expiry (ms), ≤ 4,096.
+inline std::string SessionsKey(absl::string_view slot) { return SlotKey(slot, "ses2"); }
+// ZSET of dead jobs by time of death (ms).
+inline std::string JobDeadKey(absl::string_view slot) { return SlotKey(slot, "dead2"); }
+// LIST "<end ms>|<job>\n…" of done jobs that are remembered, the oldest first.
+inline std::string JobDoneKey(absl::string_view slot) { return SlotKey(slot, "done2"); }
 // LIST of wake-up tokens (≤ 64): idle sessions block on it instead of polling.
-inline std::string WakeKey(absl::string_view slot) { return SlotKey(slot, "wake"); }
+inline std::string WakeKey(absl::string_view slot) { return SlotKey(slot, "wake2"); }
 
 }  // namespace fairlead::redis

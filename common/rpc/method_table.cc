@@ -7,6 +7,7 @@
 #include "fairlead/v1/admin_service.pb.h"
 #include "fairlead/v1/blob_service.pb.h"
 #include "fairlead/v1/contractor_service.pb.h"
+#include "fairlead/v1/job_service.pb.h"
 #include "fairlead/v1/model_service.pb.h"
 #include "fairlead/v1/project_service.pb.h"
 #include "fairlead/v1/task_service.pb.h"
@@ -18,6 +19,7 @@ MethodTable::MethodTable(const std::vector<std::string>& services) {
   v1::CreateTenantRequest::descriptor();
   v1::UploadBlobRequest::descriptor();
   v1::EnrolRequest::descriptor();
+  v1::ExplainJobRequest::descriptor();
   v1::ListModelsRequest::descriptor();
   v1::CreateProjectRequest::descriptor();
   v1::SubmitTasksRequest::descriptor();
@@ -47,7 +49,7 @@ const std::vector<std::string>& ServedServices() {
   static const auto* services = new std::vector<std::string>{
       "fairlead.v1.ProjectService",    "fairlead.v1.TaskService",    "fairlead.v1.BlobService",
       "fairlead.v1.ContractorService", "fairlead.v1.AccountService", "fairlead.v1.ModelService",
-      "fairlead.v1.AdminService"};
+      "fairlead.v1.AdminService",      "fairlead.v1.JobService"};
   return *services;
 }
 

@@ -124,15 +124,11 @@ absl::Status AdminServiceImpl::Queues(v1::GetQueuesResponse& response) {
     queue.set_leased(stats.leased);
     queue.set_done(stats.done);
     queue.set_dead(stats.dead);
+    *queue.mutable_oldest_age() = ToDuration(absl::ToInt64Milliseconds(stats.wait));
   }
   ASSIGN_OR_RETURN(auto sessions, parts_.jobs->Sessions(1000));
   for (const queue::SessionView& session : sessions) {
-    v1::GetQueuesResponse::WorkerSession& worker = *response.add_workers();
-    worker.set_session(session.session);
-    worker.set_host(session.description);
-    worker.set_leased(session.leased);
-    *worker.mutable_lease_expire_time() = ToTimestamp(absl::ToUnixMillis(session.expire_time));
-    worker.set_progress(session.progress);
+    *response.add_workers() = ToWorkerSession(session);
   }
   response.set_contractors_online(parts_.view->OnlineCount(now_ms));
   response.set_record_log_seq(static_cast<int64_t>(parts_.follower->DurableTotal()));

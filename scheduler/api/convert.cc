@@ -1,5 +1,6 @@
 #include "scheduler/api/convert.h"
 
+#include "nlohmann/json.hpp"
 #include "scheduler/api/names.h"
 #include "scheduler/store/registry_view.h"
 
@@ -174,6 +175,24 @@ v1::ModelVersion ToModelVersion(const store::v1::ModelVersionRecord& record) {
   version.set_gate_decision(record.gate_decision());
   *version.mutable_create_time() = ToTimestamp(record.create_ms());
   return version;
+}
+
+v1::GetQueuesResponse::WorkerSession ToWorkerSession(const queue::SessionView& view) {
+  v1::GetQueuesResponse::WorkerSession worker;
+  worker.set_session(view.session);
+  worker.set_leased(view.leased);
+  *worker.mutable_lease_expire_time() = ToTimestamp(absl::ToUnixMillis(view.expire_time));
+  worker.set_progress(view.progress);
+  worker.set_device(view.able.device);
+  const auto description = nlohmann::json::parse(view.description, nullptr, false);
+  const auto text = [&description](const char* field) {
+    const auto found = description.is_object() ? description.find(field) : description.end();
+    return found != description.end() && found->is_string() ? found->get<std::string>()
+                                                            : std::string();
+  };
+  worker.set_host(text("host"));
+  if (worker.device().empty()) worker.set_device(text("device"));
+  return worker;
 }
 
 }  // namespace fairlead::api

@@ -5,7 +5,9 @@
 #include <google/protobuf/timestamp.pb.h>
 
 #include "absl/time/time.h"
+#include "common/queue/job_queue.h"
 #include "fairlead/store/v1/records.pb.h"
+#include "fairlead/v1/admin_service.pb.h"
 #include "fairlead/v1/resources.pb.h"
 #include "scheduler/store/task_store.h"
 
@@ -28,5 +30,6 @@ v1::PayEntry ToPayEntry(const store::v1::AnnotationRecord& record);
 v1::Contractor ToContractor(const store::v1::ContractorRecord& record);
 v1::Model ToModel(const store::v1::ModelRecord& record);
 v1::ModelVersion ToModelVersion(const store::v1::ModelVersionRecord& record);
+v1::GetQueuesResponse::WorkerSession ToWorkerSession(const queue::SessionView& view);
 
 }  // namespace fairlead::api

@@ -32,7 +32,8 @@ fairlead_library(fairlead_crowd_files
 
 fairlead_library(fairlead_commands
   SOURCES cli/aggregate.cc cli/command.cc cli/contractors.cc cli/dead.cc cli/demo.cc cli/doctor.cc
-    cli/explain.cc cli/generate.cc cli/models.cc cli/project.cc cli/replay.cc cli/results.cc cli/simulate.cc cli/status.cc
+    cli/explain.cc cli/generate.cc cli/models.cc cli/project.cc cli/queues.cc cli/replay.cc
+    cli/results.cc cli/simulate.cc cli/status.cc
     cli/submit.cc cli/token.cc cli/trainer_exec.cc cli/up.cc
   DEPS fairlead_demo fairlead_crowd_files)
 
@@ -43,7 +44,7 @@ fairlead_binary(fairlead SOURCES cli/main.cc DEPS fairlead_commands)
 foreach(target fairlead_client fairlead_cluster fairlead_simulator fairlead_demo fairlead_commands)
   fairlead_precompile(${target} <grpcpp/grpcpp.h> <fairlead/v1/admin_service.grpc.pb.h>
     <fairlead/v1/blob_service.grpc.pb.h> <fairlead/v1/contractor_service.grpc.pb.h>
-    <fairlead/v1/model_service.grpc.pb.h> <fairlead/v1/project_service.grpc.pb.h>
+    <fairlead/v1/job_service.grpc.pb.h> <fairlead/v1/model_service.grpc.pb.h> <fairlead/v1/project_service.grpc.pb.h>
     <fairlead/v1/task_service.grpc.pb.h>)
 endforeach()
 fairlead_precompile(fairlead_commands <nlohmann/json.hpp>)

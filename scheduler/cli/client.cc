@@ -101,7 +101,8 @@ Client::Client(const std::string& address, std::string token, std::string tenant
       blobs_(v1::BlobService::NewStub(channel_)),
       models_(v1::ModelService::NewStub(channel_)),
       admin_(v1::AdminService::NewStub(channel_)),
-      accounts_(v1::AccountService::NewStub(channel_)) {}
+      accounts_(v1::AccountService::NewStub(channel_)),
+      jobs_(v1::JobService::NewStub(channel_)) {}
 
 void Client::PrepareStream(grpc::ClientContext* context) const {
   context->AddMetadata("authorization", bearer_);

@@ -19,6 +19,7 @@
 #include "fairlead/v1/admin_service.grpc.pb.h"
 #include "fairlead/v1/blob_service.grpc.pb.h"
 #include "fairlead/v1/contractor_service.grpc.pb.h"
+#include "fairlead/v1/job_service.grpc.pb.h"
 #include "fairlead/v1/model_service.grpc.pb.h"
 #include "fairlead/v1/project_service.grpc.pb.h"
 #include "fairlead/v1/task_service.grpc.pb.h"
@@ -62,6 +63,7 @@ class Client {
   v1::ModelService::Stub* models() const { return models_.get(); }
   v1::AdminService::Stub* admin() const { return admin_.get(); }
   v1::AccountService::Stub* accounts() const { return accounts_.get(); }
+  v1::JobService::Stub* jobs() const { return jobs_.get(); }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   const std::string& tenant() const { return tenant_; }
   std::string tenant_name() const;  // "tenants/dev".
@@ -79,6 +81,7 @@ class Client {
   const std::unique_ptr<v1::ModelService::Stub> models_;
   const std::unique_ptr<v1::AdminService::Stub> admin_;
   const std::unique_ptr<v1::AccountService::Stub> accounts_;
+  const std::unique_ptr<v1::JobService::Stub> jobs_;
 };
 
 // Waits between tries: full jitter under a doubling cap (AWS Architecture Blog, "Exponential

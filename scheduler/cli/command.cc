@@ -45,6 +45,7 @@ void DeclareCommandLine(CommandLine& line) {
   AddSubmitCommands(line);
   AddResultsCommand(line);
   AddStatusCommand(line);
+  AddQueuesCommand(line);
   AddExplainCommand(line);
   AddModelsCommands(line);
   AddDeadCommands(line);

@@ -55,6 +55,7 @@ void AddUpCommand(CommandLine& line);
 void AddSubmitCommands(CommandLine& line);
 void AddResultsCommand(CommandLine& line);
 void AddStatusCommand(CommandLine& line);
+void AddQueuesCommand(CommandLine& line);
 void AddExplainCommand(CommandLine& line);
 void AddModelsCommands(CommandLine& line);
 void AddDeadCommands(CommandLine& line);

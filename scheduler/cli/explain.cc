@@ -59,8 +59,37 @@ std::string FormatTask(const v1::Task& task) {
   return text;
 }
 
+std::string FormatJob(const std::string& name, const v1::ExplainJobResponse& job) {
+  std::string text = absl::StrCat(name, "\n  ", job.state(), ": ", job.reason(), "\n");
+  if (job.state() == "done") return text;
+  absl::StrAppendFormat(&text, "  %s%s%s, flow %s (%d leased, %d waiting), priority %d\n",
+                        job.kind(), job.requirements().empty() ? "" : " needs ", job.requirements(),
+                        job.flow(), job.flow_leased(), job.flow_waiting(), job.priority());
+  absl::StrAppendFormat(&text, "  failed %d times, lost with its worker %d times\n", job.attempts(),
+                        job.crashes());
+  if (!job.error().empty()) absl::StrAppend(&text, "  last error: ", job.error(), "\n");
+  if (!job.progress().empty()) absl::StrAppend(&text, "  progress: ", job.progress(), "\n");
+  if (job.has_deadline()) absl::StrAppend(&text, "  deadline ", FormatTime(job.deadline()), "\n");
+  return text;
+}
+
+absl::Status ExplainJob(const GlobalOptions& globals, const std::string& name) {
+  ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kOperator));
+  v1::ExplainJobRequest request;
+  request.set_name(name);
+  ASSIGN_OR_RETURN(const v1::ExplainJobResponse response,
+                   client->Call(client->jobs(), &v1::JobService::Stub::ExplainJob, request));
+  if (globals.json) {
+    PrintJson(response);
+  } else {
+    std::cout << FormatJob(name, response);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RunExplain(const GlobalOptions& globals, const std::string& task,
                         const std::string& project) {
+  if (absl::StartsWith(task, "jobs/")) return ExplainJob(globals, task);
   ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kClient));
   v1::ExplainTaskRequest request;
   request.set_name(absl::StartsWith(task, "tenants/")
@@ -88,10 +117,10 @@ void AddExplainCommand(CommandLine& line) {
   auto project = std::make_shared<std::string>();
   GlobalOptions& globals = line.globals;
   CLI::App* command =
-      line.Add(nullptr, "explain", "What happened to a task, and why",
+      line.Add(nullptr, "explain", "What happened to a task, or keeps a job waiting",
                "fairlead explain --project prices 01hf3v6c9m2k4x8q0r5t7w1y3z",
                [&globals, task, project] { return Finish(RunExplain(globals, *task, *project)); });
-  command->add_option("task", *task, "Task id or full name")->required();
+  command->add_option("task", *task, "Task id or full name, or jobs/JOB")->required();
   command->add_option("--project", *project, "Project of a task id");
 }
 

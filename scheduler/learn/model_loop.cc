@@ -40,9 +40,9 @@ std::string ModelKindOf(fairlead::v1::TaskKind kind) {
 }
 
 void ModelLoop::Apply(const store::v1::Event& event, int64_t) {
-  if (!event.has_job_finished()) return;
   MutexLock lock(&mu_);
-  finished_.push_back(event.job_finished());
+  if (event.has_job_finished()) finished_.push_back(event.job_finished());  // Of an older version.
+  for (const store::v1::JobFinished& one : event.jobs_finished().jobs()) finished_.push_back(one);
 }
 
 absl::StatusOr<int> ModelLoop::ApplyFinished(absl::Time now) {

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/queue/job_codec.h"
 #include "scheduler/store/task_store.h"
 
 namespace fairlead::store {
@@ -72,6 +73,7 @@ bool DecodeAnnotation(const Fields& fields, v1::Event& event, v1::AnnotationReco
   return true;
 }
 
+// What a worker of an older version, with its own library, has told.
 bool DecodeJob(const Fields& fields, v1::Event& event) {
   v1::JobFinished& body = *event.mutable_job_finished();
   body.set_dead(fields.Int("dead") != 0);
@@ -80,6 +82,17 @@ bool DecodeJob(const Fields& fields, v1::Event& event) {
   body.set_crashes(static_cast<int32_t>(fields.Int("crashes")));
   return body.mutable_job()->ParseFromString(fields.Text("rec")) &&
          body.mutable_result()->ParseFromString(fields.Text("res"));
+}
+
+// What one call to a machine lane ended (lua/lane2.*.lua).
+bool DecodeJobs(const Fields& fields, v1::Event& event) {
+  absl::StatusOr<std::vector<v1::JobFinished>> ended =
+      queue::DecodeEnded(fields.Text("classes"), fields.Text("ended"));
+  if (!ended.ok()) return false;
+  for (v1::JobFinished& one : *ended) {
+    *event.mutable_jobs_finished()->add_jobs() = std::move(one);
+  }
+  return true;
 }
 
 bool DecodeBody(const std::string& kind, const Fields& fields, v1::Event& event) {
@@ -118,6 +131,7 @@ bool DecodeBody(const std::string& kind, const Fields& fields, v1::Event& event)
     return true;
   }
   if (kind == "job") return DecodeJob(fields, event);
+  if (kind == "jobs") return DecodeJobs(fields, event);
   return false;
 }
 

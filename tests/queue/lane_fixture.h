@@ -41,6 +41,9 @@ class RedisLane final : public Lane {
  public:
   // Null when there is no server; the reason is reported as a test failure.
   static std::unique_ptr<RedisLane> Create(testing::RedisServerOptions options = {});
+  // An empty lane on the one server in cluster mode that all tests of a program share: such a
+  // server takes seconds to start.
+  static std::unique_ptr<RedisLane> CreateInCluster();
 
   JobQueue& queue() override { return *queue_; }
   RedisJobQueue& redis_queue() { return *queue_; }
@@ -49,7 +52,9 @@ class RedisLane final : public Lane {
   std::vector<store::v1::JobFinished> Finished() override;
 
  private:
-  std::unique_ptr<testing::RedisServer> server_;
+  static std::unique_ptr<RedisLane> On(std::shared_ptr<testing::RedisServer> server);
+
+  std::shared_ptr<testing::RedisServer> server_;
   std::unique_ptr<redis::ConnectionPool> pool_;
   std::unique_ptr<RedisJobQueue> queue_;
 };

@@ -1,32 +1,55 @@
 // What only the lane in Redis has: incarnations, a full server, waking, clusters, lost libraries.
 #include "common/queue/redis_job_queue.h"
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/queue/job_codec.h"
+#include "common/queue/lane_wire.h"
 #include "common/redis/functions.h"
 #include "common/redis/keys.h"
 #include "tests/queue/lane_fixture.h"
+#include "tests/support/eventually.h"
 
 namespace fairlead::queue {
 
-std::unique_ptr<RedisLane> RedisLane::Create(testing::RedisServerOptions options) {
-  auto server = testing::RedisServer::Start(std::move(options));
-  EXPECT_TRUE(server.ok()) << server.status();
-  if (!server.ok()) return nullptr;
+std::unique_ptr<RedisLane> RedisLane::On(std::shared_ptr<testing::RedisServer> server) {
   auto lane = std::make_unique<RedisLane>();
-  lane->server_ = std::move(server).value();
+  lane->server_ = std::move(server);
   lane->pool_ = std::make_unique<redis::ConnectionPool>(lane->server_->client_options());
   lane->queue_ = std::make_unique<RedisJobQueue>(lane->pool_.get(), "m0", &lane->clock_);
   EXPECT_TRUE(lane->pool_->Call({"SET", redis::IncarnationKey("m0"), "1-a"}).ok());
   return lane;
+}
+
+std::unique_ptr<RedisLane> RedisLane::Create(testing::RedisServerOptions options) {
+  auto server = testing::RedisServer::Start(std::move(options));
+  EXPECT_TRUE(server.ok()) << server.status();
+  return server.ok() ? On(std::move(server).value()) : nullptr;
+}
+
+std::unique_ptr<RedisLane> RedisLane::CreateInCluster() {
+  static std::shared_ptr<testing::RedisServer> shared;
+  if (shared == nullptr) {
+    testing::RedisServerOptions options;
+    options.cluster = true;
+    auto server = testing::RedisServer::Start(std::move(options));
+    EXPECT_TRUE(server.ok()) << server.status();
+    if (!server.ok()) return nullptr;
+    shared = std::move(server).value();
+  }
+  EXPECT_TRUE(redis::ConnectionPool(shared->client_options()).Call({"FLUSHALL"}).ok());
+  return On(shared);
 }
 
 std::vector<store::v1::JobFinished> RedisLane::Finished() {
@@ -41,16 +64,10 @@ std::vector<store::v1::JobFinished> RedisLane::Finished() {
     std::map<std::string, std::string> fields;
     const std::vector<redis::Reply>& list = event.elements[1].elements;
     for (size_t i = 0; i + 1 < list.size(); i += 2) fields[list[i].text] = list[i + 1].text;
-    EXPECT_EQ(fields["k"], "job");
-    store::v1::JobFinished one;
-    EXPECT_TRUE(one.mutable_job()->ParseFromString(fields["rec"]));
-    EXPECT_TRUE(one.mutable_result()->ParseFromString(fields["res"]));
-    EXPECT_EQ(one.job().job(), fields["job"]);
-    one.set_dead(fields["dead"] == "1");
-    one.set_error(fields["err"]);
-    one.set_attempts(std::stoi(fields["attempts"]));
-    one.set_crashes(std::stoi(fields["crashes"]));
-    all.push_back(one);
+    EXPECT_EQ(fields["k"], "jobs");
+    const auto ended = DecodeEnded(fields["classes"], fields["ended"]);
+    EXPECT_TRUE(ended.ok()) << ended.status();
+    if (ended.ok()) all.insert(all.end(), ended->begin(), ended->end());
   }
   return all;
 }
@@ -156,10 +173,96 @@ TEST_F(RedisJobQueueTest, WaitEndsByItselfAndWakeTokensAreBounded) {
   const std::string wake = redis::WakeKey("m0");
   ASSERT_TRUE(*queue().Enqueue(MakeJob("nobody"), 0));
   EXPECT_EQ(lane_->pool().Call({"LLEN", wake})->AsInt(), 0);
-  ASSERT_TRUE(queue().Tick(MakeTick("a")).ok());
-  ASSERT_TRUE(queue().Tick(MakeTick("b")).ok());
+  ASSERT_TRUE(queue().Tick(MakeTick("busy", 1)).ok());  // Takes it, and waits for nothing.
+  ASSERT_TRUE(queue().Tick(MakeTick("a", 1)).ok());
+  ASSERT_TRUE(queue().Tick(MakeTick("b", 1)).ok());
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(*queue().Enqueue(MakeJob(absl::StrCat("j", i)), 0));
   EXPECT_EQ(lane_->pool().Call({"LLEN", wake})->AsInt(), 2);
+}
+
+double CallsOf(redis::ConnectionPool& pool, const std::string& command) {
+  const std::string info = pool.Call({"INFO", "commandstats"})->AsText();
+  const std::string head = absl::StrCat("cmdstat_", command, ":calls=");
+  const size_t at = info.find(head);
+  return at == std::string::npos ? 0 : std::stod(info.substr(at + head.size()));
+}
+
+// 200 idle workers: as many wake as there are jobs, and the others send nothing.
+TEST_F(RedisJobQueueTest, NoHerdComesForAFewJobs) {
+  constexpr int kWaiters = 200, kJobs = 5;
+  std::atomic<int> leased{0};
+  std::vector<std::thread> waiters;
+  for (int i = 0; i < kWaiters; ++i) {
+    waiters.emplace_back([this, i, &leased] {
+      RedisJobQueue lane(&lane_->pool(), "m0", &lane_->clock());
+      const std::string session = absl::StrCat("w", i);
+      EXPECT_TRUE(lane.Tick(MakeTick(session, 1)).ok());
+      EXPECT_TRUE(*lane.WaitForWork(absl::Seconds(60)));
+      leased += static_cast<int>(lane.Tick(MakeTick(session, 1))->leases.size());
+    });
+  }
+  const std::string all_blocked = absl::StrCat("blocked_clients:", kWaiters, "\r\n");
+  EXPECT_TRUE(testing::Eventually(absl::Seconds(60), [&] {
+    return absl::StrContains(lane_->pool().Call({"INFO", "clients"})->AsText(), all_blocked);
+  }));
+  ASSERT_TRUE(lane_->pool().Call({"CONFIG", "RESETSTAT"}).ok());
+  std::vector<NewJob> jobs(kJobs);
+  for (int i = 0; i < kJobs; ++i) jobs[i].record = MakeJob(absl::StrCat("j", i));
+  ASSERT_TRUE(queue().EnqueueBatch(jobs).ok());
+  EXPECT_TRUE(testing::Eventually(absl::Seconds(60), [&] { return leased == kJobs; }));
+  EXPECT_EQ(CallsOf(lane_->pool(), "fcall"), 1 + kJobs);
+  EXPECT_EQ(CallsOf(lane_->pool(), "blpop"), 0);
+  for (int i = kJobs; i < kWaiters; ++i) {
+    ASSERT_TRUE(lane_->pool().Call({"RPUSH", redis::WakeKey("m0"), "1"}).ok());
+  }
+  for (std::thread& waiter : waiters) waiter.join();
+  EXPECT_EQ(leased, kJobs);
+}
+
+// The one that is woken cannot do the job: its token goes on to one that can.
+TEST_F(RedisJobQueueTest, TokenIsPassedOnToAWorkerThatCan) {
+  TickRequest other = MakeTick("other", 1);
+  other.kinds = {"train-reward"};
+  ASSERT_TRUE(queue().Tick(other).ok());
+  ASSERT_TRUE(queue().Tick(MakeTick("able", 1)).ok());
+  ASSERT_TRUE(*queue().Enqueue(MakeJob("j"), 0));
+  ASSERT_TRUE(*queue().WaitForWork(absl::Seconds(20)));
+  EXPECT_THAT(queue().Tick(other)->leases, IsEmpty());
+  ASSERT_TRUE(*queue().WaitForWork(absl::Seconds(20)));
+  EXPECT_EQ(TakeOne("able").job.job(), "j");
+  EXPECT_FALSE(*queue().WaitForWork(absl::Milliseconds(1)));
+}
+
+// A reply that was lost, and the same call again: the same leases, nothing twice.
+TEST_F(RedisJobQueueTest, RepeatedTickAnswersWithTheSameLeases) {
+  for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(*queue().Enqueue(MakeJob(id), 0));
+  const std::vector<std::string> keys = LaneKeys("m0");
+  const redis::Arguments tick = {"1700000000000", "1-a", "s", "", "abcd", "1|10000|2|0", "1",
+                                 "train-ocr",     "0",   "0", "0"};
+  const auto first = redis::CallFunction(lane_->pool(), "fl_lane2_tick", keys, tick);
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_THAT(first->elements[6].elements, SizeIs(4));
+  const auto again = redis::CallFunction(lane_->pool(), "fl_lane2_tick", keys, tick);
+  ASSERT_TRUE(again.ok()) << again.status();
+  ASSERT_THAT(again->elements[6].elements, SizeIs(4));
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(again->elements[6].elements[i].text, first->elements[6].elements[i].text);
+  }
+  EXPECT_THAT(*queue().Mine("s"), SizeIs(2));
+}
+
+TEST_F(RedisJobQueueTest, SeveralCallsGoInOneRoundTrip) {
+  std::vector<std::vector<NewJob>> batches(3, std::vector<NewJob>(1));
+  for (int i = 0; i < 3; ++i) batches[i][0].record = MakeJob(absl::StrCat("j", i));
+  const auto added = queue().EnqueueEach(batches);
+  ASSERT_TRUE(added.ok()) << added.status();
+  ASSERT_THAT(*added, SizeIs(3));
+  for (const auto& one : *added) EXPECT_THAT(*one, ElementsAre(true));
+  const auto ticks = queue().TickAll({MakeTick("s", 2), MakeTick("s", 2), MakeTick("t", 0)});
+  ASSERT_TRUE(ticks.ok()) << ticks.status();
+  EXPECT_THAT((*ticks)[0]->leases, SizeIs(2));
+  EXPECT_THAT((*ticks)[1]->leases, SizeIs(1));
+  EXPECT_THAT((*ticks)[2]->leases, IsEmpty());
 }
 
 TEST_F(RedisJobQueueTest, SurvivesAKillOfRedisWithItsLeases) {
@@ -197,14 +300,14 @@ TEST_F(RedisJobQueueTest, UsesRedisTimeWithoutASimulation) {
 // A worker's Redis user may touch its lane and nothing else, and needs nothing else.
 TEST_F(RedisJobQueueTest, WorkerUserNeedsFewCommands) {
   ASSERT_TRUE(*queue().Enqueue(MakeJob("j"), 0));
-  ASSERT_TRUE(lane_->pool()
-                  .Call({"ACL",        "SETUSER",    "worker",   "on",           ">secret",
-                         "~fl:{m0}:*", "+fcall",     "+get",     "+blpop",       "+hget",
-                         "+hset",      "+hdel",      "+hincrby", "+hlen",        "+zadd",
-                         "+zrem",      "+zscore",    "+zcard",   "+zrangebylex", "+zrangebyscore",
-                         "+zpopmin",   "+sismember", "+srem",    "+llen",        "+lpush",
-                         "+incr",      "+xadd",      "+time"})
-                  .ok());
+  ASSERT_TRUE(
+      lane_->pool()
+          .Call({"ACL",          "SETUSER",        "worker",   "on",     ">secret", "~fl:{m0}:*",
+                 "+fcall",       "+get",           "+blpop",   "+hget",  "+hset",   "+hdel",
+                 "+hmget",       "+zadd",          "+zrem",    "+zcard", "+zrange", "+llen",
+                 "+zrangebylex", "+zrangebyscore", "+zpopmin", "+rpush", "+lpop",   "+incr",
+                 "+xadd",        "+time"})
+          .ok());
   redis::RedisOptions options = lane_->server().client_options();
   options.user = "worker";
   options.password = "secret";
@@ -220,24 +323,6 @@ TEST_F(RedisJobQueueTest, WorkerUserNeedsFewCommands) {
   ASSERT_TRUE(worker.Tick(done).ok());
   EXPECT_TRUE(worker.WaitForWork(absl::Milliseconds(1)).ok());
   EXPECT_FALSE(pool.Call({"GET", "fl:{s0}:inc"}).ok());
-}
-
-TEST(RedisJobQueueClusterTest, EveryCallStaysInItsSlot) {
-  testing::RedisServerOptions options;
-  options.cluster = true;
-  std::unique_ptr<RedisLane> lane = RedisLane::Create(options);
-  ASSERT_NE(lane, nullptr);
-  JobQueue& queue = lane->queue();
-  ASSERT_TRUE(*queue.Enqueue(MakeJob("j"), 0));
-  const absl::StatusOr<TickResponse> leased = queue.Tick(MakeTick("s", 1));
-  ASSERT_TRUE(leased.ok()) << leased.status();
-  ASSERT_THAT(leased->leases, SizeIs(1));
-  lane->clock().Advance(absl::Seconds(10));
-  EXPECT_EQ(*queue.Reap(1), 1);
-  EXPECT_TRUE(queue.Cancel("j").ok());
-  EXPECT_THAT(*queue.Dead(0, 1), SizeIs(1));
-  EXPECT_TRUE(queue.Replay("j").ok());
-  EXPECT_THAT(*queue.Sessions(1), IsEmpty());
 }
 
 }  // namespace

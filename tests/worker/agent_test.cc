@@ -30,8 +30,8 @@ class LossyQueue final : public queue::JobQueue {
     which_ = std::move(which);
   }
 
-  absl::StatusOr<bool> Enqueue(const store::v1::JobRecord& job, int priority) override {
-    return inner_.Enqueue(job, priority);
+  absl::StatusOr<std::vector<bool>> EnqueueBatch(const std::vector<queue::NewJob>& jobs) override {
+    return inner_.EnqueueBatch(jobs);
   }
   absl::StatusOr<queue::TickResponse> Tick(const queue::TickRequest& request) override {
     absl::StatusOr<queue::TickResponse> response = inner_.Tick(request);
@@ -44,9 +44,25 @@ class LossyQueue final : public queue::JobQueue {
   }
   absl::StatusOr<int> Reap(int limit) override { return inner_.Reap(limit); }
   absl::Status Cancel(absl::string_view job) override { return inner_.Cancel(job); }
-  absl::Status Replay(absl::string_view job) override { return inner_.Replay(job); }
-  absl::StatusOr<int> Drain(absl::string_view session) override { return inner_.Drain(session); }
-  absl::Status Undrain(absl::string_view session) override { return inner_.Undrain(session); }
+  absl::StatusOr<std::vector<absl::Status>> ReplayAll(
+      const std::vector<std::string>& jobs) override {
+    return inner_.ReplayAll(jobs);
+  }
+  absl::StatusOr<std::vector<absl::Status>> Purge(const std::vector<std::string>& jobs) override {
+    return inner_.Purge(jobs);
+  }
+  absl::StatusOr<int> SetDrain(absl::string_view session, bool drain) override {
+    return inner_.SetDrain(session, drain);
+  }
+  absl::Status SetLimits(absl::string_view flow, const queue::FlowLimits& limits) override {
+    return inner_.SetLimits(flow, limits);
+  }
+  absl::Status SetRetention(const queue::Retention& retention) override {
+    return inner_.SetRetention(retention);
+  }
+  absl::StatusOr<queue::JobView> Inspect(absl::string_view job) override {
+    return inner_.Inspect(job);
+  }
   absl::StatusOr<store::v1::JobRecord> Find(absl::string_view job) override {
     return inner_.Find(job);
   }
@@ -54,8 +70,8 @@ class LossyQueue final : public queue::JobQueue {
   absl::StatusOr<std::vector<queue::SessionView>> Sessions(int limit) override {
     return inner_.Sessions(limit);
   }
-  absl::StatusOr<std::vector<queue::DeadJob>> Dead(int offset, int limit) override {
-    return inner_.Dead(offset, limit);
+  absl::StatusOr<queue::DeadPage> SearchDead(const queue::DeadQuery& query) override {
+    return inner_.SearchDead(query);
   }
 
  private:

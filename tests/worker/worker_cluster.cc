@@ -18,6 +18,7 @@
 #include <gtest/gtest.h>
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/queue/job_codec.h"
 #include "common/redis/keys.h"
 #include "tests/support/eventually.h"
 
@@ -165,14 +166,9 @@ std::vector<store::v1::JobFinished> WorkerCluster::Finished() {
     std::map<std::string, std::string> fields;
     const std::vector<redis::Reply>& list = event.elements[1].elements;
     for (size_t i = 0; i + 1 < list.size(); i += 2) fields[list[i].text] = list[i + 1].text;
-    store::v1::JobFinished one;
-    EXPECT_TRUE(one.mutable_job()->ParseFromString(fields["rec"]));
-    EXPECT_TRUE(one.mutable_result()->ParseFromString(fields["res"]));
-    one.set_dead(fields["dead"] == "1");
-    one.set_error(fields["err"]);
-    one.set_attempts(std::stoi(fields["attempts"]));
-    one.set_crashes(std::stoi(fields["crashes"]));
-    all.push_back(one);
+    const auto ended = queue::DecodeEnded(fields["classes"], fields["ended"]);
+    EXPECT_TRUE(ended.ok()) << ended.status();
+    if (ended.ok()) all.insert(all.end(), ended->begin(), ended->end());
   }
   return all;
 }

@@ -1,0 +1,194 @@
+#include "common/queue/lane_wire.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "absl/random/random.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/base/status.h"
+#include "common/queue/job_codec.h"
+#include "common/redis/keys.h"
+
+namespace fairlead::queue {
+namespace {
+
+using redis::Arguments;
+using redis::Reply;
+
+std::string OrderOf(const NewJob& job) {
+  const int64_t deadline = job.deadline == absl::InfiniteFuture()
+                               ? 0
+                               : std::max<int64_t>(1, absl::ToUnixMillis(job.deadline));
+  const int64_t start = std::max<int64_t>(0, absl::ToUnixMillis(job.start));
+  if (job.priority == 0 && deadline == 0 && start == 0) return "";
+  return absl::StrCat(job.priority, "|", deadline, "|", start);
+}
+
+}  // namespace
+
+std::vector<std::string> LaneKeys(absl::string_view slot) {
+  return {redis::IncarnationKey(slot), redis::SequenceKey(slot), redis::EventsKey(slot),
+          redis::LaneStateKey(slot),   redis::JobsKey(slot),     redis::JobOrderKey(slot),
+          redis::JobDueKey(slot),      redis::JobDatedKey(slot), redis::SessionsKey(slot),
+          redis::JobDeadKey(slot),     redis::JobDoneKey(slot),  redis::WakeKey(slot)};
+}
+
+absl::Status BadReply(absl::string_view function) {
+  return absl::InternalError(absl::StrCat(function, " answered in an unknown shape"));
+}
+
+std::string CodeOf(const Reply& reply) {
+  return reply.elements.size() >= 3 ? reply.elements[0].AsText() : "";
+}
+
+absl::Status StatusOfCode(const std::string& code, absl::string_view function) {
+  const std::string message = absl::StrCat(function, " was refused: ", code);
+  if (code == "OK") return absl::OkStatus();
+  if (code == "INCARNATION") {
+    return Error(absl::StatusCode::kUnavailable, "LANE_CLOSED", "the lane changes its incarnation");
+  }
+  if (code == "BACKLOG") {
+    return Error(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
+                 "the flow has as many waiting jobs as it may");
+  }
+  if (code == "FULL") return Error(absl::StatusCode::kResourceExhausted, "QUEUE_FULL", message);
+  if (code == "NOT_FOUND") return Error(absl::StatusCode::kNotFound, "NOT_FOUND", message);
+  if (code == "TERMINAL" || code == "NOT_DEAD") {
+    return Error(absl::StatusCode::kFailedPrecondition, absl::StrCat("STATE_", code), message);
+  }
+  return absl::InternalError(message);
+}
+
+ClassNames ParseNames(const Reply& reply) {
+  ClassNames names;
+  for (size_t i = 0; i + 1 < reply.elements.size(); i += 2) {
+    names[static_cast<int>(reply.elements[i].AsInt())] = reply.elements[i + 1].AsText();
+  }
+  return names;
+}
+
+absl::StatusOr<Lease> ParseLease(const std::string& id, const std::string& bytes,
+                                 const ClassNames& names) {
+  const auto name = names.find(ClassNumber(bytes));
+  if (name == names.end()) return BadReply("a lease");
+  ASSIGN_OR_RETURN(StoredJob job, DecodeJob(id, name->second, bytes));
+  Lease lease;
+  lease.job = std::move(job.record);
+  lease.attempts = job.attempts;
+  lease.crashes = job.crashes;
+  return lease;
+}
+
+std::vector<std::string> Texts(const Reply& reply) {
+  std::vector<std::string> texts;
+  for (const Reply& element : reply.elements) texts.push_back(element.AsText());
+  return texts;
+}
+
+void AppendAcks(const TickRequest& request, Arguments* out, std::vector<std::string>* malformed) {
+  // By grant, in the order of their first ack.
+  std::vector<std::pair<absl::string_view, std::vector<std::pair<absl::string_view, const Ack*>>>>
+      grants;
+  for (const Ack& ack : request.acks) {
+    const absl::string_view token = ack.token;
+    const size_t dash = token.rfind('-');
+    int index = 0;
+    if (dash == absl::string_view::npos || dash == 0 ||
+        !absl::SimpleAtoi(token.substr(dash + 1), &index) || index < 1 ||
+        !std::all_of(token.begin(), token.begin() + dash,
+                     [](char c) { return absl::ascii_isxdigit(static_cast<unsigned char>(c)); })) {
+      malformed->push_back(ack.token);
+      continue;
+    }
+    const absl::string_view grant = token.substr(0, dash);
+    if (grants.empty() || grants.back().first != grant) grants.push_back({grant, {}});
+    grants.back().second.push_back({token.substr(dash + 1), &ack});
+  }
+  out->push_back(absl::StrCat(grants.size()));
+  for (const auto& [grant, acks] : grants) {
+    out->emplace_back(grant);
+    out->push_back(absl::StrJoin(
+        acks, ",", [](std::string* text, const auto& ack) { absl::StrAppend(text, ack.first); }));
+    for (const auto& [index, ack] : acks) out->push_back(ack->result.SerializeAsString());
+  }
+}
+
+void AppendNacksAndNotes(const TickRequest& request, Arguments* out) {
+  thread_local absl::BitGen gen;
+  out->push_back(absl::StrCat(request.nacks.size()));
+  for (const Nack& nack : request.nacks) {
+    const double jitter = absl::Uniform(gen, 0.0, 1.0);
+    out->insert(out->end(), {nack.token, nack.preempted ? "1" : "0",
+                             absl::StrFormat("%.6f", jitter), nack.error});
+  }
+  out->push_back(absl::StrCat(request.progress.size()));
+  for (const ProgressNote& note : request.progress) {
+    out->insert(out->end(), {note.token, note.text});
+  }
+}
+
+TickResponse Fenced(const TickRequest& request) {
+  TickResponse response;
+  response.fenced = true;
+  for (const Ack& ack : request.acks) response.lost.push_back(ack.token);
+  for (const Nack& nack : request.nacks) response.lost.push_back(nack.token);
+  for (const ProgressNote& note : request.progress) response.lost.push_back(note.token);
+  return response;
+}
+
+std::string Describe(const TickRequest& request) {
+  return absl::StrCat(absl::StrJoin(request.kinds, ","), "\t", request.able.device, "\t",
+                      request.able.memory_mib, "\t", absl::StrJoin(request.able.labels, ","), "\n",
+                      request.description);
+}
+
+void ReadDescription(absl::string_view text, SessionView* view) {
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(text, absl::MaxSplits('\n', 1));
+  view->description = std::string(parts.second);
+  const std::vector<absl::string_view> able = absl::StrSplit(parts.first, '\t');
+  if (able.size() != 4) return;
+  view->kinds = absl::StrSplit(able[0], ',', absl::SkipEmpty());
+  view->able.device = std::string(able[1]);
+  if (!absl::SimpleAtoi(able[2], &view->able.memory_mib)) view->able.memory_mib = 0;
+  view->able.labels = absl::StrSplit(able[3], ',', absl::SkipEmpty());
+}
+
+Arguments EnqueueArguments(const std::vector<NewJob>& jobs) {
+  Arguments out;
+  out.reserve(2 * jobs.size() + 3);
+  for (size_t begin = 0, end = 0; begin < jobs.size(); begin = end) {
+    const std::string job_class = ClassOf(jobs[begin].record);
+    const std::string flow = FlowOf(jobs[begin].record);
+    bool ordered = false;
+    for (end = begin; end < jobs.size(); ++end) {
+      if (ClassOf(jobs[end].record) != job_class || FlowOf(jobs[end].record) != flow) break;
+      ordered = ordered || !OrderOf(jobs[end]).empty();
+    }
+    out.insert(out.end(), {job_class, flow, absl::StrCat(end - begin, ordered ? "o" : "")});
+    for (size_t i = begin; i < end; ++i) {
+      out.push_back(jobs[i].record.job());
+      out.push_back(StripRecord(jobs[i].record));
+      if (ordered) out.push_back(OrderOf(jobs[i]));
+    }
+  }
+  return out;
+}
+
+absl::StatusOr<std::vector<bool>> ParseEnqueue(const Reply& reply, size_t jobs) {
+  RETURN_IF_ERROR(StatusOfCode(CodeOf(reply), "fl_lane2_enqueue"));
+  if (reply.elements.size() != 4 || reply.elements[3].text.size() != jobs) {
+    return BadReply("fl_lane2_enqueue");
+  }
+  std::vector<bool> added(jobs);
+  for (size_t i = 0; i < jobs; ++i) added[i] = reply.elements[3].text[i] == '1';
+  return added;
+}
+
+}  // namespace fairlead::queue

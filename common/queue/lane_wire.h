@@ -1,0 +1,47 @@
+// What calls to the machine lane's functions (lua/lane2.*.lua) look like on the wire. Pure.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/queue/job_queue.h"
+#include "common/redis/connection.h"
+
+namespace fairlead::queue {
+
+// In the order that lua/lane2.*.lua documents.
+std::vector<std::string> LaneKeys(absl::string_view slot);
+
+absl::Status BadReply(absl::string_view function);
+// The code a reply begins with; "" when it is none of ours.
+std::string CodeOf(const redis::Reply& reply);
+// INCARNATION becomes UNAVAILABLE / LANE_CLOSED; the other codes what job_queue.h says of them.
+absl::Status StatusOfCode(const std::string& code, absl::string_view function);
+
+using ClassNames = std::map<int, std::string>;
+ClassNames ParseNames(const redis::Reply& reply);
+// The job of a lease, without its token.
+absl::StatusOr<Lease> ParseLease(const std::string& id, const std::string& bytes,
+                                 const ClassNames& names);
+std::vector<std::string> Texts(const redis::Reply& reply);
+
+// A session's description as the lane keeps it: a line of what it can run, then its own words.
+std::string Describe(const TickRequest& request);
+void ReadDescription(absl::string_view text, SessionView* view);
+
+// Groups of neighbours of one class and flow. `jobs` is not empty.
+redis::Arguments EnqueueArguments(const std::vector<NewJob>& jobs);
+absl::StatusOr<std::vector<bool>> ParseEnqueue(const redis::Reply& reply, size_t jobs);
+
+// The lists of a tick after its classes; tokens that cannot be any go to `malformed`.
+void AppendAcks(const TickRequest& request, redis::Arguments* out,
+                std::vector<std::string>* malformed);
+void AppendNacksAndNotes(const TickRequest& request, redis::Arguments* out);
+// The answer to a session that had expired: everything it spoke of is lost.
+TickResponse Fenced(const TickRequest& request);
+
+}  // namespace fairlead::queue

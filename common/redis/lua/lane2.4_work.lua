@@ -1,0 +1,481 @@
+-- Part 4 of lane2: enqueue and tick.
+-- ---- Functions -----------------------------------------------------------------------------------
+-- Reads the groups of an enqueue (see there). Nil when anything is wrong.
+local function parse_groups(argv)
+  local groups, ids, at = {}, {}, 3
+  while at <= #argv do
+    local group = {class = argv[at], flow = argv[at + 1], from = at + 3, orders = {}, new = {}}
+    local count, ordered = string.match(argv[at + 2] or '', '^(%d+)(o?)$')
+    local n, width = tonumber(count or nil), ordered == 'o' and 3 or 2
+    if not n or n < 1 or at + 2 + width * n > #argv then return nil end
+    group.width = width
+    if group.class == '' or group.flow == '' or #group.flow > 255 or find(group.flow, '[|\n]') then
+      return nil
+    end
+    for from = group.from, group.from + width * (n - 1), width do
+      local id, order = argv[from], width == 3 and argv[from + 2] or ''
+      if id == '' or #id > 255 or find(id, '[|\n]') then return nil end
+      ids[#ids + 1] = id
+      if order ~= '' then
+        local priority, deadline, start = string.match(order, '^(-?%d+)|(%d+)|(%d+)$')
+        priority, deadline, start = tonumber(priority or nil), tonumber(deadline or nil),
+          tonumber(start or nil)
+        if not priority or math.abs(priority) > 1000 or deadline >= 2 ^ 47 or start >= 2 ^ 47 then
+          return nil
+        end
+        group.orders[from] = {priority = priority, deadline = deadline, start = start}
+      end
+    end
+    at = group.from + width * n
+    group.last = at - width
+    groups[#groups + 1] = group
+  end
+  if #ids < 1 or #ids > MAX_ENQUEUE then return nil end
+  return groups, ids
+end
+
+-- Finds the jobs of the groups that are not there yet in any state; returns '1' for each of them,
+-- else '0', and how many they are.
+local function new_jobs(s, groups, ids)
+  local known, added, seen, at, total = redis.call('HMGET', s.keys[JOB], unpack(ids)), {}, {}, 0, 0
+  for _, group in ipairs(groups) do
+    for from = group.from, group.last, group.width do
+      at = at + 1
+      local id = ids[at]
+      if known[at] or seen[id] then
+        added[at] = '0'
+      else
+        seen[id] = true
+        added[at] = '1'
+        total = total + 1
+        group.new[#group.new + 1] = from
+      end
+    end
+  end
+  return table.concat(added), total
+end
+
+local function put_group(s, argv, group)
+  local flow = flow_of(s, group.flow)
+  local runs, run, priority, now_ready, delayed = {}, nil, nil, 0, 0
+  local plain = pack(HEADER, 'w', group.number, 0, 0, 0, FIRST_GENERATION, #group.flow) .. group.flow
+  local jobs, puts, orders = s.jobs, #s.jobs, group.orders
+  for _, from in ipairs(group.new) do
+    local id, order = argv[from], orders[from]
+    local job_priority = order and order.priority or 0
+    if not order or order.priority == 0 and order.deadline == 0 then
+      jobs[puts + 1], jobs[puts + 2] = id, plain .. argv[from + 1]
+      puts = puts + 2
+    else
+      order.id, order.class, order.flow, order.record = id, group.number, group.flow, argv[from + 1]
+      order.attempts, order.crashes, order.generation = 0, 0, FIRST_GENERATION
+      save_job(s, order)
+      puts = puts + 2
+    end
+    if order and order.start > s.now then
+      delayed = delayed + 1
+      delay(s, order.start, id)
+    elseif order and order.deadline > 0 then
+      to_ready(s, order, false)
+    else
+      if job_priority ~= priority then
+        run, priority = {}, job_priority
+        runs[#runs + 1] = {priority = priority, entries = run}
+      end
+      now_ready = now_ready + 1
+      run[#run + 1] = id
+    end
+  end
+  for _, one in ipairs(runs) do
+    append(s, queue_of(s, group.number, group.flow), one.priority, one.entries)
+  end
+  local class = class_of(s, group.number)
+  class.ready, class.delayed = class.ready + now_ready, class.delayed + delayed
+  flow.waiting = flow.waiting + #group.new
+  s.ready = s.ready + now_ready
+end
+
+-- enqueue: adds the jobs that are not there in any state; all of them or, with an error, none.
+-- ARGV from 3: groups of class, flow, "<n>", then n times job, record; or "<n>o", then n times job,
+-- record, "" or "<priority -1000…1000>|<deadline ms or 0>|<start ms or 0>". At most 1,000 jobs.
+-- Returns {OK, now, 0, "1" (added) or "0" (was there) for each job}. Codes: FULL (too many jobs that
+-- have not ended, or classes), BACKLOG (with the flow that has too many waiting jobs), INVALID.
+-- Refused by Redis itself at maxmemory. O(jobs).
+local function enqueue(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local groups, ids = parse_groups(argv)
+  if not groups then return {'INVALID', now, 0} end
+  local s = begin(keys, now)
+  local added, total = new_jobs(s, groups, ids)
+  if total == 0 then return {'OK', now, 0, added} end
+  local fields = {'lane'}
+  for _, group in ipairs(groups) do
+    fields[#fields + 1] = 'k' .. group.class
+    fields[#fields + 1] = 'f' .. group.flow
+  end
+  load(s, fields)
+  if number(s, 'live') + total > MAX_LIVE then return {'FULL', now, 0} end
+  local waiting = {}
+  for _, group in ipairs(groups) do
+    local flow = flow_of(s, group.flow)
+    waiting[group.flow] = (waiting[group.flow] or flow.waiting) + #group.new
+    if flow.backlog > 0 and waiting[group.flow] > flow.backlog then
+      return {'BACKLOG', now, 0, group.flow}
+    end
+  end
+  fields = {}
+  for _, group in ipairs(groups) do
+    if #group.new > 0 then
+      group.number = class_named(s, group.class)
+      if not group.number then return {'FULL', now, 0} end
+      fields[#fields + 1] = 'c' .. group.number
+      fields[#fields + 1] = 'g' .. group.number .. '|' .. group.flow
+    end
+  end
+  load(s, fields)
+  for _, group in ipairs(groups) do
+    if group.number then put_group(s, argv, group) end
+  end
+  add(s, 'live', total)
+  flush(s)
+  wake(s, s.ready)
+  remind(s)
+  return {'OK', now, 0, added}
+end
+
+-- Reads the lists of a tick: each is a count and then that many groups of `width` arguments.
+local function take(argv, at, width, most)
+  local n = tonumber(argv[at] or nil)
+  if not n or n < 0 or n > most or at + n * width > #argv then return nil, at end
+  local groups = {}
+  for i = 1, n do
+    local group = {}
+    for j = 1, width do group[j] = argv[at + (i - 1) * width + j] end
+    groups[i] = group
+  end
+  return groups, at + n * width + 1
+end
+
+-- The acks: how many grants, then for each its name, the indices "1,2,…" and as many results.
+local function take_acks(argv, at)
+  local n, total, acks = tonumber(argv[at] or nil), 0, {}
+  if not n or n < 0 or n > MAX_BATCH then return nil, at end
+  at = at + 1
+  for i = 1, n do
+    local ack = {grant = argv[at], indices = {}, results = at + 1}
+    if not argv[at + 1] or not find(argv[at], '^%x+$') then return nil, at end
+    for index in string.gmatch(argv[at + 1], '%d+') do
+      ack.indices[#ack.indices + 1] = tonumber(index)
+    end
+    total = total + #ack.indices
+    at = at + 2 + #ack.indices
+    if total > MAX_BATCH or at > #argv + 1 then return nil, at end
+    acks[i] = ack
+  end
+  return acks, at
+end
+
+local function parse_tick(argv)
+  local tick = {session = argv[3], description = argv[4], grant = argv[5]}
+  local new, ttl, want, hops = string.match(argv[6] or '', '^([01])|(%d+)|(%d+)|(%d+)$')
+  if not new then return nil end
+  tick.new, tick.ttl, tick.want, tick.hops = new == '1', tonumber(ttl), tonumber(want), tonumber(hops)
+  local at = 7
+  tick.classes, at = take(argv, at, 1, MAX_CLASSES)
+  if tick.classes then tick.acks, at = take_acks(argv, at) end
+  if tick.acks then tick.nacks, at = take(argv, at, 4, MAX_BATCH) end
+  if tick.nacks then tick.notes, at = take(argv, at, 2, MAX_BATCH) end
+  if not tick.notes or tick.ttl <= 0 or tick.want > MAX_BATCH then return nil end
+  if not find(tick.grant, '^%x+$') then return nil end
+  if tick.session == '' or find(tick.session, '[| \n]') then return nil end
+  for _, one in ipairs(tick.nacks) do
+    one[3] = tonumber(one[3])
+    if not one[3] or one[3] < 0 or one[3] > 1 then return nil end
+  end
+  return tick
+end
+
+local function nack(s, job, preempted, jitter, err)
+  reopen(job)
+  if preempted then
+    save_job(s, job)
+    to_ready(s, job, true)
+  else
+    job.attempts = job.attempts + 1
+    if job.attempts >= MAX_ATTEMPTS then return to_dead(s, job, err) end
+    local bound = math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ^ (job.attempts - 1))
+    save_job(s, job)
+    set(s, 'e' .. job.id, err)
+    delay(s, s.now + math.floor(bound * jitter), entry_of(job))
+    local class = class_of(s, job.class)
+    class.delayed = class.delayed + 1
+  end
+  local flow = flow_of(s, job.flow)
+  flow.waiting = flow.waiting + 1
+end
+
+-- Ends the jobs of acks that are live, and names the tokens that are not. The hottest loop there is:
+-- once a job, so it keeps to locals and flat arrays.
+local function settle_acks(s, argv, request, session, grants, lost)
+  local ids, generations, results, places, n = {}, {}, {}, {}, 0
+  for _, one in ipairs(request.acks) do
+    local name, first, grant = one.grant, one.results, grant_of(s, session.id, one.grant, grants)
+    local entries, taken = grant and grant.entries, 0
+    for at, i in ipairs(one.indices) do
+      local entry = entries and entries[i]
+      if entry and entry ~= '' then
+        n = n + 1
+        ids[n], generations[n] = split(entry)
+        results[n] = argv[first + at]
+        places[n] = i
+        entries[i] = ''
+        taken = taken + 1
+      else
+        lost[#lost + 1] = name .. '-' .. i
+      end
+    end
+    one.upto = n
+    if taken > 0 then grant.left, grant.changed = grant.left - taken, true end
+  end
+  if n == 0 then return end
+  session.held = session.held - n
+  local texts = redis.call('HMGET', s.keys[JOB], unpack(ids))
+  local done, ended, most, mark = {}, 0, number(s, 'bytes'), pack('>c1I6', 'd', s.now)
+  local jobs, puts, events, said = s.jobs, #s.jobs, s.events, #s.events
+  for at = 1, n do
+    local id, text, result = ids[at], texts[at], results[at]
+    local kind, number_of_class, _, _, attempts, _, generation, length = byte(text or '', 1, 8)
+    if (kind == LIVE or kind == LIVE_DATED) and generation == generations[at] then
+      local class, from = class_of(s, number_of_class), kind == LIVE and 9 or 15
+      ended = ended + 1
+      done[ended] = id
+      jobs[puts + 1], jobs[puts + 2] = id, #result <= most and mark .. result or mark
+      puts = puts + 2
+      -- As tell() does.
+      events[said + 1], events[said + 2] = pack('>BI4I4', #id, #text, #result), id
+      events[said + 3], events[said + 4] = text, result
+      said = said + 4
+      s.told[number_of_class] = class.name
+      class.leased, class.done = class.leased - 1, class.done + 1
+      released(s, sub(text, from, from + length - 1))
+      if session.noted then set(s, 'n' .. id, false) end
+      if attempts > 0 then set(s, 'e' .. id, false) end
+    else
+      add(s, 'gone', -1)
+      local owner = 1
+      while request.acks[owner].upto < at do owner = owner + 1 end
+      lost[#lost + 1] = request.acks[owner].grant .. '-' .. places[at]
+    end
+  end
+  if ended == 0 then return end
+  s.ended[#s.ended + 1] = int(s.now) .. '|' .. table.concat(done, '\n')
+  add(s, 'live', -ended)
+  add(s, 'ended', ended)
+  forget_over(s)
+end
+
+-- Notes, acks and nacks of a tick; returns the tokens that were not live.
+local function settle(s, argv, request, session, grants)
+  local lost, places, wanted = {}, {}, {}
+  for _, list in ipairs({request.notes, request.nacks}) do
+    for _, one in ipairs(list) do
+      local place = place_of(s, session, one[1], grants)
+      places[one] = place
+      if place then wanted[place.id] = true end
+    end
+  end
+  local jobs = next(wanted) and read_jobs(s, wanted) or {}
+  for _, one in ipairs(request.notes) do
+    local place = places[one]
+    if place and fresh(jobs[place.id], place.entry) then
+      set(s, 'n' .. place.id, one[2])
+      session.noted = true
+    else
+      lost[#lost + 1] = one[1]
+    end
+  end
+  settle_acks(s, argv, request, session, grants, lost)
+  for _, one in ipairs(request.nacks) do
+    local place = places[one]
+    local job = place and place.grant.entries[place.i] ~= '' and release(s, session, place, jobs)
+    if job then
+      nack(s, job, one[2] == '1', one[3], one[4])
+    else
+      lost[#lost + 1] = one[1]
+    end
+  end
+  return lost
+end
+
+-- Tokens of the session whose job is not its any more. Only when some entry somewhere is stale.
+local function stale_tokens(s, session, grants)
+  local tokens, wanted, fields = {}, {}, {}
+  if number(s, 'gone') == 0 then return tokens end
+  for i, name in ipairs(session.grants) do fields[i] = 'h' .. name end
+  load(s, fields)
+  for _, name in ipairs(session.grants) do
+    local grant = grant_of(s, session.id, name, grants)
+    for _, entry in ipairs(grant and grant.entries or {}) do
+      if entry ~= '' then wanted[split(entry)] = true end
+    end
+  end
+  local jobs = read_jobs(s, wanted)
+  for _, name in ipairs(session.grants) do
+    for i, entry in ipairs(grants[name] and grants[name].entries or {}) do
+      if entry ~= '' and not fresh(jobs[split(entry)], entry) then
+        tokens[#tokens + 1] = name .. '-' .. i
+      end
+    end
+  end
+  return tokens
+end
+
+-- Leases up to `want` jobs as one grant. Returns {job, its bytes, …} in order of the token's index.
+local function lease(s, session, grant, classes, want)
+  local leases, entries = {}, {}
+  flush_jobs(s)  -- What this call gave back may be leased again at once, under its new generation.
+  while #entries < want do
+    local got, owners = choose(s, classes, want - #entries)
+    if #got == 0 then break end
+    local ids = {}
+    local generations = {}
+    for i = 1, #got do ids[i], generations[i] = split(got[i]) end
+    local texts = redis.call('HMGET', s.keys[JOB], unpack(ids))
+    local kept = #entries
+    for i = 1, #got do
+      local entry, text = got[i], texts[i]
+      local mark, _, _, _, _, _, generation = byte(text or '', 1, 7)
+      if (mark == LIVE or mark == LIVE_DATED) and generation == generations[i] then
+        kept = kept + 1
+        entries[kept] = entry
+        leases[2 * kept - 1], leases[2 * kept] = ids[i], text
+      else
+        -- Cancelled while it waited, and counted then.
+        local flow, class = flow_of(s, owners[i].flow), class_of(s, owners[i].class)
+        flow.leased, flow.waiting = flow.leased - 1, flow.waiting + 1
+        class.leased, class.ready = class.leased - 1, class.ready + 1
+      end
+    end
+  end
+  if #entries > 0 then
+    set(s, 'h' .. grant, session.id .. '\n' .. table.concat(entries, '\n') .. '\n')
+    session.grants[#session.grants + 1] = grant
+    session.held = session.held + #entries
+  end
+  return leases
+end
+
+-- The same tick again, its reply was lost: what it leased then, if it still holds that.
+local function lease_again(s, session, grants, name)
+  local grant, leases = grant_of(s, session.id, name, grants), {}
+  if not grant then return nil end
+  for i, entry in ipairs(grant.entries) do
+    local id = split(entry)
+    local text = entry ~= '' and redis.call('HGET', s.keys[JOB], id)
+    leases[2 * i - 1], leases[2 * i] = id, text or ''
+  end
+  return leases
+end
+
+-- One waiting session is told when the next job is due, so that it comes by itself: not all of them.
+local function timer_of(s, session, due)
+  if not session.idle or not due then return 0 end
+  local keeper, until_ms = string.match(get(s, 'timer') or '', '^(.*)|(%d+)$')
+  local mine = keeper == session.id
+  until_ms = tonumber(until_ms or nil)
+  if keeper and not mine and until_ms <= due and until_ms + 1000 > s.now then return 0 end
+  set(s, 'timer', session.id .. '|' .. int(due))
+  return due
+end
+
+-- A woken session that can do nothing passes its token on when there is work of other classes.
+local function pass_on(s, hops, classes)
+  local fields, other = {}, 0
+  for n = 1, number(s, 'classes') do fields[n] = 'c' .. n end
+  load(s, fields)
+  for n = 1, #fields do other = other + class_of(s, n).ready end
+  for _, n in ipairs(classes) do other = other - class_of(s, n).ready end
+  if other > 0 then redis.call('RPUSH', s.keys[WAKE], int(hops - 1)) end
+end
+
+-- tick: heartbeat, notes, acks, nacks and lease of a session in one call.
+-- ARGV 3 session, 4 description ("" to leave it), 5 a grant: random hex digits, new in each call,
+-- 6 "<1 if the session may be new>|<lease ms>|<jobs wanted>|<value of the wake token that caused this
+-- call, or 0>", then four lists, each its length and its items: classes; acks by grant (grant,
+-- "<index>,…", JobResult bytes for each index); nacks (token, "1" if preempted, jitter in [0, 1],
+-- error); notes (token, text).
+-- Acks, nacks and notes of tokens that are not live change nothing. A repeated call (same grant)
+-- answers with what its first execution leased.
+-- Returns {OK, now, seq of the last event or 0, drain 0 | 1, cancelled tokens, lost tokens,
+-- leases {job, its bytes, …}: the i-th has the token "<grant>-<i>", {class number, name, …},
+-- classes there are, due ms of the next delayed job for the one session that shall wait for it or
+-- 0}. Codes: FENCED (the session has expired or is unknown), FULL (too many sessions), INVALID.
+-- allow-oom: a full Redis is emptied through it.
+-- O(batch + want + flows served + stale entries).
+local function tick(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local request = parse_tick(argv)
+  if not request then return {'INVALID', now, 0} end
+  local s, grants = begin(keys, now), {}
+  local fields = {'lane', 's' .. request.session, 'h' .. request.grant}
+  for _, one in ipairs(request.classes) do fields[#fields + 1] = 'k' .. one[1] end
+  for _, one in ipairs(request.acks) do fields[#fields + 1] = 'h' .. one.grant end
+  load(s, fields)
+  local session = session_of(s, request.session)
+  if session and session.expiry <= now or not session and not request.new then
+    return {'FENCED', now, 0}
+  end
+  if not session then
+    if redis.call('ZCARD', keys[SES]) >= MAX_SESSIONS then return {'FULL', now, 0} end
+    session = {id = request.session, grants = {}, held = 0}
+  end
+  local leases = get(s, 'h' .. request.grant) and
+    lease_again(s, session, grants, request.grant)
+  if get(s, 'h' .. request.grant) and not leases then return {'INVALID', now, 0} end
+
+  session.expiry = now + request.ttl
+  redis.call('ZADD', keys[SES], int(session.expiry), session.id)
+  if request.description ~= '' then set(s, 'd' .. session.id, request.description) end
+  local lost = settle(s, argv, request, session, grants)
+  local cancelled = stale_tokens(s, session, grants)
+  save_grants(s, session, grants)
+  local drain = session.drain or number(s, 'drain') == 1
+  local _, due = promote(s, PROMOTE)
+  local classes = {}
+  for _, one in ipairs(request.classes) do
+    local n = tonumber(get(s, 'k' .. one[1]) or nil)
+    if n then classes[#classes + 1] = n end
+  end
+  local want = math.min(request.want, MAX_HELD - session.held)
+  if not leases then
+    leases = {}
+    if want > 0 and not drain and #session.grants < MAX_GRANTS then
+      for i, n in ipairs(classes) do fields[i] = 'c' .. n end
+      load(s, fields)
+      leases = lease(s, session, request.grant, classes, want)
+    end
+  end
+  local was_idle = session.idle or false
+  session.idle = request.want > 0 and #leases == 0 and not drain
+  if was_idle ~= session.idle then add(s, 'idle', session.idle and 1 or -1) end
+  if s.soonest then due = math.min(due or s.soonest, s.soonest) end
+  local wait_for = timer_of(s, session, due)
+  save_session(s, session)
+  local names, said = {}, {}
+  for i = 2, #leases, 2 do
+    local n = byte(leases[i], 2)
+    if n and not said[n] then
+      said[n] = true
+      names[#names + 1] = n
+      names[#names + 1] = class_of(s, n).name
+    end
+  end
+  if request.hops > 1 and session.idle then pass_on(s, request.hops, classes) end
+  local seq = flush(s)
+  wake(s, s.ready - #leases / 2)
+  remind(s)
+  return {'OK', now, seq, drain and 1 or 0, cancelled, lost, leases, names, number(s, 'classes'),
+          wait_for}
+end
