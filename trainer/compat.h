@@ -36,14 +36,20 @@ inline void UseReproducibleKernels(int threads) {
   at::globalContext().setFlushDenormal(true);
 }
 
+inline bool IsOutOfMemory(const std::exception& failure) {
+  const std::string text = failure.what();
+  const std::string first_line = text.substr(0, text.find('\n'));
+  return dynamic_cast<const std::bad_alloc*>(&failure) != nullptr ||
+         first_line.find("out of memory") != std::string::npos ||
+         first_line.find("allocate memory") != std::string::npos;
+}
+
 inline absl::Status StatusOfTorchFailure(const std::exception& failure) {
   const std::string text = failure.what();
   const std::string first_line = text.substr(0, text.find('\n'));
-  const bool memory = dynamic_cast<const std::bad_alloc*>(&failure) != nullptr ||
-                      first_line.find("out of memory") != std::string::npos ||
-                      first_line.find("allocate memory") != std::string::npos;
-  return memory ? Error(absl::StatusCode::kResourceExhausted, "OUT_OF_MEMORY", first_line)
-                : Error(absl::StatusCode::kInternal, "TORCH_FAILED", first_line);
+  return IsOutOfMemory(failure)
+             ? Error(absl::StatusCode::kResourceExhausted, "OUT_OF_MEMORY", first_line)
+             : Error(absl::StatusCode::kInternal, "TORCH_FAILED", first_line);
 }
 
 // Runs `body` (returning absl::Status or absl::StatusOr) and turns torch's exceptions into
