@@ -2,6 +2,8 @@
 // include it; nothing outside trainer/ sees a tensor.
 #pragma once
 
+#include <dlfcn.h>
+#include <malloc.h>
 #include <torch/torch.h>
 
 #include <exception>
@@ -28,22 +30,37 @@ inline absl::StatusOr<torch::Device> ChooseDevice(absl::string_view name) {
   return FieldError("device", absl::StrCat("'", name, "' is unknown; use cpu, cuda or auto"));
 }
 
-// The same bits on every run of one device class and thread count.
+// The same bits on every run of one device class and thread count, and no processor time for
+// waiting: OpenBLAS keeps a thread a core that spins between calls (its products here are small;
+// the convolutions are oneDNN's), and glibc gives a step's buffers back to the system, to be zeroed
+// anew in the next one.
 inline void UseReproducibleKernels(int threads) {
   at::set_num_threads(threads);
+  using SetThreads = void (*)(int);
+  if (void* set = dlsym(RTLD_DEFAULT, "openblas_set_num_threads"); set != nullptr) {
+    reinterpret_cast<SetThreads>(set)(1);
+  }
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   at::globalContext().setBenchmarkCuDNN(false);
   at::globalContext().setDeterministicCuDNN(true);
   at::globalContext().setFlushDenormal(true);
 }
 
+inline bool IsOutOfMemory(const std::exception& failure) {
+  const std::string text = failure.what();
+  const std::string first_line = text.substr(0, text.find('\n'));
+  return dynamic_cast<const std::bad_alloc*>(&failure) != nullptr ||
+         first_line.find("out of memory") != std::string::npos ||
+         first_line.find("allocate memory") != std::string::npos;
+}
+
 inline absl::Status StatusOfTorchFailure(const std::exception& failure) {
   const std::string text = failure.what();
   const std::string first_line = text.substr(0, text.find('\n'));
-  const bool memory = dynamic_cast<const std::bad_alloc*>(&failure) != nullptr ||
-                      first_line.find("out of memory") != std::string::npos ||
-                      first_line.find("allocate memory") != std::string::npos;
-  return memory ? Error(absl::StatusCode::kResourceExhausted, "OUT_OF_MEMORY", first_line)
-                : Error(absl::StatusCode::kInternal, "TORCH_FAILED", first_line);
+  return IsOutOfMemory(failure)
+             ? Error(absl::StatusCode::kResourceExhausted, "OUT_OF_MEMORY", first_line)
+             : Error(absl::StatusCode::kInternal, "TORCH_FAILED", first_line);
 }
 
 // Runs `body` (returning absl::Status or absl::StatusOr) and turns torch's exceptions into

@@ -71,41 +71,64 @@ void AddTrain(CLI::App& app, OcrTrainCommand& ocr, RewardTrainCommand& reward, i
   one->add_option("--out", ocr.model_folder, "Folder for model.safetensors")->required();
   one->add_option("--variant", ocr.options.variant, "full, half, quarter, eighth, tiny or auto")
       ->capture_default_str();
-  one->add_option("--head", ocr.options.head, "column, flat, ctc or auto")->capture_default_str();
+  one->add_option("--head", ocr.options.head, "column, flat, gappos, ctc or auto")
+      ->capture_default_str();
   one->add_option("--epochs", ocr.options.epochs, "0 chooses")->capture_default_str();
   one->add_option("--batch", ocr.options.batch, "0 chooses")->capture_default_str();
-  one->add_option("--height", ocr.options.image_height, "Pixels")->capture_default_str();
-  one->add_option("--width", ocr.options.image_width, "Pixels")->capture_default_str();
+  one->add_option("--micro-batch", ocr.options.micro_batch, "Images at once; 0 the whole batch")
+      ->capture_default_str();
+  one->add_option("--height", ocr.options.image_height, "Pixels; 0 by the images")
+      ->capture_default_str();
+  one->add_option("--width", ocr.options.image_width, "Pixels; 0 by the images")
+      ->capture_default_str();
   one->add_option("--seed", ocr.options.seed, "Equal seeds give equal models")
       ->capture_default_str();
   one->add_option("--threads", ocr.options.threads, "Part of the result")->capture_default_str();
   one->add_option("--device", ocr.options.device, "cpu, cuda or auto")->capture_default_str();
   one->add_option("--warm-start", ocr.options.warm_start, "Model file to start from");
   one->add_flag("--resume", ocr.resume, "Take up the last checkpoint in --out");
+  one->add_option("--checkpoint-seconds", ocr.options.checkpoint_seconds, "Between checkpoints")
+      ->capture_default_str();
+  one->add_option("--json", ocr.json, "File for the result as one JSON object");
   one->callback([&] { exit_code = ExitCodeOf(RunTrainOcr(ocr)); });
   AddTrainReward(*train, reward, exit_code);
 }
 
-void AddUse(CLI::App& app, OcrUseCommand& use, ScoreCommand& score, RewardUseCommand& rate,
-            int& exit_code) {
-  const auto common = [&](CLI::App* command) {
-    command->add_option("--model", use.model_folder, "Folder of model.safetensors")->required();
-    command->add_option("--threads", use.threads, "CPU threads")->capture_default_str();
-    command->add_option("--device", use.device, "cpu, cuda or auto")->capture_default_str();
-  };
+template <typename Command>
+void AddModelOptions(CLI::App* app, Command& command) {
+  app->add_option("--model", command.model_folder, "Folder of model.safetensors")->required();
+  app->add_option("--threads", command.threads, "CPU threads")->capture_default_str();
+  app->add_option("--device", command.device, "cpu, cuda or auto")->capture_default_str();
+}
+
+void AddPredict(CLI::App& app, OcrPredictCommand& ocr, int& exit_code) {
   CLI::App* predict = app.add_subcommand("predict", "Read images")->require_subcommand(1);
   CLI::App* read = predict->add_subcommand("ocr", "Write file, text and confidence as TSV");
   read->footer("Example: fairlead-trainer predict ocr --model model --images in --out out.tsv");
-  common(read);
-  read->add_option("--images", use.folder, "Folder of PNG and JPEG files")->required();
-  read->add_option("--out", use.output, "TSV file to write")->required();
-  read->callback([&] { exit_code = ExitCodeOf(RunPredictOcr(use)); });
+  AddModelOptions(read, ocr);
+  read->add_option("--images", ocr.folder, "Folder of PNG and JPEG files, or with images.tar")
+      ->required();
+  read->add_option("--out", ocr.output, "TSV file to write, without a header line")->required();
+  read->callback([&] { exit_code = ExitCodeOf(RunPredictOcr(ocr)); });
+}
+
+// Evaluation of readers, and all that uses reward models.
+void AddEvaluate(CLI::App& app, OcrEvaluateCommand& ocr, ScoreCommand& score,
+                 RewardUseCommand& rate, int& exit_code) {
   CLI::App* evaluate = app.add_subcommand("evaluate", "Measure a model")->require_subcommand(1);
   CLI::App* measure = evaluate->add_subcommand("ocr", "Exact match, errors, calibration");
-  measure->footer("Example: fairlead-trainer evaluate ocr --model model --data receipts");
-  common(measure);
-  measure->add_option("--data", use.folder, "Folder with labels.tsv")->required();
-  measure->callback([&] { exit_code = ExitCodeOf(RunEvaluateOcr(use)); });
+  measure->footer(
+      "Example: fairlead-trainer evaluate ocr --model model --data receipts --sheet worst.svg");
+  AddModelOptions(measure, ocr);
+  measure->add_option("--data", ocr.folder, "Folder with labels.tsv")->required();
+  measure->add_option("--split", ocr.split, "train, val, test, all; auto: test, else val, else all")
+      ->capture_default_str();
+  measure->add_option("--seed", ocr.seed, "The training's, for folders that name no splits")
+      ->capture_default_str();
+  measure->add_option("--json", ocr.json, "File for the report as one JSON object");
+  measure->add_option("--sheet", ocr.sheet, "SVG file for the worst images");
+  measure->add_option("--worst", ocr.worst, "Images on the sheet")->capture_default_str();
+  measure->callback([&] { exit_code = ExitCodeOf(RunEvaluateOcr(ocr)); });
   AddUseReward(app, *evaluate, score, rate, exit_code);
 }
 
@@ -115,11 +138,13 @@ int Main(int argc, char** argv) {
   int exit_code = 0;
   OcrTrainCommand ocr;
   RewardTrainCommand reward;
-  OcrUseCommand use;
+  OcrPredictCommand predict;
+  OcrEvaluateCommand evaluate;
   ScoreCommand score;
   RewardUseCommand rate;
   AddTrain(app, ocr, reward, exit_code);
-  AddUse(app, use, score, rate, exit_code);
+  AddPredict(app, predict, exit_code);
+  AddEvaluate(app, evaluate, score, rate, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -36,6 +36,15 @@ struct TrainProgress {
   double train_loss = 0;
   double validation_exact_match = -1;  // −1 until measured.
   double seconds_left = 0;
+  double gradient_norm = 0;  // Mean of the steps since the last report of an epoch.
+  double clipped_share = 0;  // Of the units whose gradients may be clipped; −1 on a GPU.
+};
+
+// How one head did in its trial on the validation split.
+struct HeadTrial {
+  std::string head;
+  double exact_match = 0;
+  double negative_log_likelihood = 0;  // Of the truth, per image.
 };
 
 // What the caller wants at this moment; asked once a step.
@@ -47,14 +56,18 @@ enum class Command {
 
 struct OcrTrainOptions {
   std::string variant =
-      "auto";                 // full | half | quarter | eighth | tiny | auto (by device and data).
-  std::string head = "auto";  // column | flat | ctc | auto (by the labels).
-  int image_height = 32;
-  int image_width = 128;
+      "auto";  // full | half | quarter | eighth | tiny | auto (by device and data).
+  // column | flat | gappos | ctc | auto (by the labels; with enough of them after a brief trial).
+  std::string head = "auto";
+  int image_height = 0;  // Zero: 32 or 64, whichever is nearer to the images.
+  int image_width = 0;   // Zero: as wide as nine in ten of the images at that height.
   // Zero: chosen from the number of examples, the variant and whether the start is warm.
   int epochs = 0;
   int batch = 0;
   double peak_learning_rate = 0;
+  // Images that go through the net at once; a batch in several parts needs less memory. Zero: the
+  // whole batch. Halved on its own when memory runs out, down to 1.
+  int micro_batch = 0;
   uint64_t seed = 1;
   int threads = 1;              // Part of the result: another count gives other bits.
   std::string device = "auto";  // cpu | cuda | auto.
@@ -66,6 +79,7 @@ struct OcrTrainOptions {
   double checkpoint_seconds = 30;
   std::function<Command()> command;                       // Optional.
   std::function<void(const TrainProgress&)> on_progress;  // Optional; about once a second.
+  std::function<void(const HeadTrial&)> on_trial;         // Optional; after each.
 };
 
 // Evaluation of a model over a set.
@@ -83,6 +97,8 @@ struct OcrTrainResult {
   std::optional<OcrMetrics> test;         // When there are test examples.
   std::map<std::string, double> metrics;  // The same flattened: "test.exact_match", "seconds", ….
   std::vector<TrainProgress> curve;
+  std::string variant, head;
+  std::vector<HeadTrial> trials;  // Empty when the head was given or there was nothing to choose.
 };
 
 // Trains and writes `output_path`. INVALID_ARGUMENT for unusable data or options (which and why),

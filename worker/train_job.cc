@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "common/base/file.h"
+#include "common/base/metrics.h"
 #include "common/base/status.h"
 #include "trainer/train.h"
 #include "worker/job_inputs.h"
@@ -96,6 +97,16 @@ absl::StatusOr<std::vector<trainer::PreferenceItem>> Pairs(
   return pairs;
 }
 
+void PublishProgress(const trainer::TrainProgress& now) {
+  GaugeOf("fairlead_training_images_per_second", "Of the OCR training that runs or ran last.")
+      .Set(now.images_per_second);
+  GaugeOf("fairlead_training_loss", "Mean loss of the present epoch.").Set(now.train_loss);
+  GaugeOf("fairlead_training_gradient_norm", "Mean of the present epoch, before clipping.")
+      .Set(now.gradient_norm);
+  GaugeOf("fairlead_training_clipped_ratio", "Units whose gradients were clipped; -1 on a GPU.")
+      .Set(now.clipped_share);
+}
+
 // Uploads the model and fills in what every training result has.
 absl::StatusOr<store::v1::JobResult> Deliver(BlobStore& blobs, const store::v1::JobRecord& job,
                                              const std::string& model_path,
@@ -136,6 +147,7 @@ absl::StatusOr<store::v1::JobResult> TrainOcrHandler::Run(const store::v1::JobRe
   options.checkpoint_seconds = options_.checkpoint_seconds;
   options.command = [&context] { return context.command(); };
   options.on_progress = [&context](const trainer::TrainProgress& now) {
+    PublishProgress(now);
     context.SetProgress(absl::StrFormat("epoch %d/%d %.0f img/s loss %.2f", now.epoch, now.epochs,
                                         now.images_per_second, now.train_loss));
   };

@@ -2,7 +2,9 @@
 
 #include <cmath>
 #include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "trainer/compat.h"
 #include "trainer/nn/ocr_net.h"
 
@@ -45,20 +47,61 @@ TEST(NfnetTest, GoldenForwardOfEcaNfnetL0) {
   EXPECT_NEAR(logits.std().item<double>(), 4.387368306, 1e-9);
 }
 
-TEST(NfnetTest, FoldingDoesNotChangeTheOutput) {
+// Gains and biases of a net that has learnt something: no branch is silent.
+void Enliven(torch::nn::Module& net) {
+  int64_t k = 0;
+  for (const auto& item : net.named_parameters()) {
+    torch::Tensor value = item.value();
+    const std::string& name = item.key();
+    const torch::Tensor wave = torch::sin(torch::arange(value.numel()) * 0.7 + ++k);
+    if (absl::EndsWith(name, "gain")) value.copy_((1 + 0.3 * wave).view_as(value));
+    if (absl::EndsWith(name, "bias")) value.copy_((0.2 * wave).view_as(value));
+  }
+}
+
+TEST(NfnetTest, FoldingKeepsTheLogits) {
   torch::NoGradGuard no_grad;
-  OcrConfig config;
-  config.positions = 4;
-  config.head = "flat";
-  config.alphabet = *Alphabet::FromSymbols({"a", "b"});
-  OcrNet net = *MakeOcrNet(config);
-  InitialiseParameters(*net, 3);
-  const torch::Tensor input =
-      torch::sin(torch::arange(2 * 32 * 128, torch::kFloat32) * 0.1).view({2, 1, 32, 128});
-  const torch::Tensor before = net->forward(input);
-  FoldConvolutions(*net);
-  EXPECT_TRUE(before.equal(net->forward(input)));
-  EXPECT_GT(before.abs().max().item<double>(), 0);
+  for (const char* variant : {"tiny", "eighth", "quarter"}) {
+    OcrConfig config;
+    config.variant = variant;
+    config.positions = 4;
+    config.head = "flat";
+    config.alphabet = *Alphabet::FromSymbols({"a", "b"});
+    OcrNet net = *MakeOcrNet(config);
+    InitialiseParameters(*net, 3);
+    Enliven(*net);
+    const torch::Tensor input =
+        torch::sin(torch::arange(2 * 32 * 128, torch::kFloat32) * 0.1).view({2, 1, 32, 128});
+    const torch::Tensor before = net->forward(input);
+    net->Fold();
+    const double scale = before.abs().max().item<double>();
+    const double apart = (before - net->forward(input)).abs().max().item<double>();
+    EXPECT_GT(scale, 0.01) << variant;
+    EXPECT_LT(apart, 1e-5 * scale) << variant;
+  }
+}
+
+// The family is one configuration struct; counts as tests/bench/ocr_reference.py has them.
+TEST(NfnetTest, VariantsHaveTheirSizes) {
+  const struct {
+    const char* variant;
+    int height;
+    int64_t parameters;
+    std::vector<int64_t> map;
+  } kCases[] = {{"full", 64, 21838924 - 288, {1, 2304, 2, 6}},
+                {"half", 64, 6545204, {1, 1152, 2, 6}},
+                {"quarter", 64, 1644566, {1, 576, 2, 6}},
+                {"eighth", 64, 385523, {1, 384, 2, 6}},
+                {"eighth", 32, 319475, {1, 384, 2, 8}}};
+  for (const auto& one : kCases) {
+    torch::NoGradGuard no_grad;
+    Nfnet net(*ConfigOfVariant(one.variant, one.height));
+    int64_t count = 0;
+    for (const torch::Tensor& parameter : net->parameters()) count += parameter.numel();
+    EXPECT_EQ(count, one.parameters) << one.variant;
+    const torch::Tensor input = torch::ones({1, 1, one.height, one.height == 64 ? 192 : 128});
+    EXPECT_EQ(net->forward(input).sizes().vec(), one.map) << one.variant;
+  }
 }
 
 TEST(NfnetTest, BlocksBeginAsTheirShortcutsAndSignalsKeepTheirSize) {

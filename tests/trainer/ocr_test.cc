@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/philox.h"
+#include "common/base/status.h"
 #include "tests/trainer/portal_images.h"
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/train.h"
@@ -102,6 +104,54 @@ TEST(TrainOcrTest, RefusesUnusableInput) {
   EXPECT_TRUE(absl::IsNotFound(TrainOcr(examples, options, path).status()));
   examples[2].image.pixels.pop_back();
   EXPECT_TRUE(absl::IsInvalidArgument(TrainOcr(examples, ShortRun(), path).status()));
+}
+
+TEST(TrainOcrTest, PartsOfABatchGiveTheSameTraining) {
+  const auto examples = SmallSet();
+  OcrTrainOptions options = ShortRun();
+  const auto whole = TrainOcr(examples, options, Scratch("whole.safetensors"));
+  options.micro_batch = 3;
+  const auto parts = TrainOcr(examples, options, Scratch("parts.safetensors"));
+  ASSERT_TRUE(whole.ok() && parts.ok()) << whole.status() << parts.status();
+  EXPECT_EQ(parts->metrics.at("micro_batch"), 3);
+  EXPECT_NEAR(parts->metrics.at("train.loss"), whole->metrics.at("train.loss"), 1e-2);
+}
+
+TEST(TrainOcrTest, EveryHeadTrains) {
+  const auto examples = SmallSet();
+  for (const char* head : {"column", "flat", "gappos", "ctc"}) {
+    OcrTrainOptions options = ShortRun();
+    options.head = head;
+    options.epochs = 6;
+    const auto result = TrainOcr(examples, options, Scratch("head.safetensors"));
+    ASSERT_TRUE(result.ok()) << head << result.status();
+    EXPECT_EQ(result->head, head);
+    EXPECT_LT(result->curve.back().train_loss, result->curve.front().train_loss) << head;
+    EXPECT_TRUE(OcrModel::Load(result->model_path).ok()) << head;
+  }
+}
+
+TEST(TrainOcrTest, PoisonedExamplesAreNamedOrOutlived) {
+  const std::string path = Scratch("poison.safetensors");
+  auto examples = SmallSet();
+  examples[3].weight = std::nan("");
+  const absl::Status weight = TrainOcr(examples, ShortRun(), path).status();
+  EXPECT_EQ(FieldOf(weight), "weight");
+  EXPECT_NE(weight.message().find("examples[3]"), absl::string_view::npos) << weight;
+  examples = SmallSet();
+  examples[4].text = "1\xff";
+  EXPECT_TRUE(absl::IsInvalidArgument(TrainOcr(examples, ShortRun(), path).status()));
+  for (OcrExample& one : examples) one.split = Split::kTest;
+  EXPECT_EQ(FieldOf(TrainOcr(examples, ShortRun(), path).status()), "examples");
+  // What only the validation split has cannot be learnt: it counts as misread.
+  examples = SmallSet();
+  const auto sound = TrainOcr(examples, ShortRun(), path);
+  examples[41].text = "é";
+  examples[42].text = "0123456789";
+  const auto poisoned = TrainOcr(examples, ShortRun(), path);
+  ASSERT_TRUE(sound.ok() && poisoned.ok()) << poisoned.status();
+  EXPECT_EQ(poisoned->validation.count, sound->validation.count);
+  EXPECT_LE(poisoned->validation.exact_match, sound->validation.exact_match);
 }
 
 TEST(OcrModelTest, RefusesTornFilesAndReadsSoundOnes) {

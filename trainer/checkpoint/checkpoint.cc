@@ -47,8 +47,10 @@ absl::StatusOr<StoredCheckpoint> ReadCheckpoint(const std::string& path) {
   ASSIGN_OR_RETURN(checkpoint.curve_json, file.Metadata("curve"));
   ASSIGN_OR_RETURN(const std::string step, file.Metadata("step"));
   ASSIGN_OR_RETURN(const std::string epoch, file.Metadata("epoch"));
-  if (!absl::SimpleAtoi(step, &checkpoint.step) || !absl::SimpleAtoi(epoch, &checkpoint.epoch)) {
-    return FieldError("step", "is not a number");
+  ASSIGN_OR_RETURN(const std::string micro_batch, file.Metadata("micro_batch"));
+  if (!absl::SimpleAtoi(step, &checkpoint.step) || !absl::SimpleAtoi(epoch, &checkpoint.epoch) ||
+      !absl::SimpleAtoi(micro_batch, &checkpoint.micro_batch)) {
+    return FieldError("step, epoch, micro_batch", "must be numbers");
   }
   return StoredCheckpoint{std::move(checkpoint), std::move(file)};
 }
@@ -65,6 +67,7 @@ absl::Status WriteCheckpoint(const std::string& directory, const Checkpoint& che
                                    {"run_digest", checkpoint.run_digest},
                                    {"step", absl::StrCat(checkpoint.step)},
                                    {"epoch", absl::StrCat(checkpoint.epoch)},
+                                   {"micro_batch", absl::StrCat(checkpoint.micro_batch)},
                                    {"curve", checkpoint.curve_json}};
   RETURN_IF_ERROR(WriteFileAtomically(path, EncodeTensorFile(tensors, metadata)));
   const std::vector<std::string> paths = CheckpointPaths(directory, checkpoint.run_digest);

@@ -18,7 +18,8 @@ struct Checkpoint {
   std::string run_digest;  // Of data, options, warm start, threads and device: must be the run's.
   int64_t step = 0;        // Finished steps.
   int64_t epoch = 0;
-  std::string curve_json;  // The learning curve so far.
+  std::string curve_json;   // The learning curve so far.
+  int64_t micro_batch = 0;  // Images at once; smaller than the plan's after memory ran out.
 };
 
 // Writes DIR/checkpoint-<run>-<step>.safetensors durably, then removes all but the run's newest

@@ -15,20 +15,33 @@ struct OcrTrainCommand {
   std::string folder;        // --data
   std::string model_folder;  // --out
   bool resume = false;       // Keep and take up checkpoints in the model folder.
+  std::string json;          // File for the result as one JSON object; empty writes none.
   OcrTrainOptions options;
 };
+// Writes the model and curve.svg into the model folder.
 absl::Status RunTrainOcr(const OcrTrainCommand& command);
 
-struct OcrUseCommand {
+struct OcrPredictCommand {
   std::string model_folder;
-  std::string folder;
-  std::string output;  // TSV of file, text, confidence; predict only.
+  std::string folder;  // Images at any depth, images.tar, or both.
+  std::string output;  // TSV of file, text, confidence, without a header line as labels.tsv.
   std::string device = "auto";
   int threads = 1;
 };
-absl::Status RunPredictOcr(const OcrUseCommand& command);
-// Measures on the test examples, or on all when there are none.
-absl::Status RunEvaluateOcr(const OcrUseCommand& command);
+absl::Status RunPredictOcr(const OcrPredictCommand& command);
+
+struct OcrEvaluateCommand {
+  std::string model_folder;
+  std::string folder;          // As for training.
+  std::string split = "auto";  // train | val | test | all | auto: test, else val, else all.
+  std::string json;            // File for the report as one JSON object; empty writes none.
+  std::string sheet;           // File for an SVG of the worst images; empty writes none.
+  int worst = 40;              // Images on the sheet.
+  uint64_t seed = 1;           // Of the split, where the folder names none.
+  std::string device = "auto";
+  int threads = 1;
+};
+absl::Status RunEvaluateOcr(const OcrEvaluateCommand& command);
 
 struct RewardTrainCommand {
   std::vector<std::string> files;
@@ -56,5 +69,6 @@ struct RewardUseCommand {
 absl::Status RunEvaluateReward(const RewardUseCommand& command);
 
 inline constexpr char kModelFile[] = "model.safetensors";
+inline constexpr char kCurveFile[] = "curve.svg";
 
 }  // namespace fairlead::trainer

@@ -1,6 +1,12 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -10,6 +16,7 @@
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/commands/commands.h"
 #include "trainer/data/ocr_folder.h"
+#include "trainer/report/ocr_report.h"
 
 namespace fairlead::trainer {
 namespace {
@@ -20,30 +27,96 @@ volatile std::sig_atomic_t stop_requested = 0;
 
 void RequestStop(int /*signal*/) { stop_requested = 1; }
 
-void PrintProgress(const TrainProgress& p) {
-  std::string line = absl::StrFormat("epoch %d/%d  step %d  %.0f images/s  loss %.3f", p.epoch,
-                                     p.epochs, p.step, p.images_per_second, p.train_loss);
-  if (p.validation_exact_match >= 0) {
-    absl::StrAppendFormat(&line, "  validation %.1f %% exact", 100 * p.validation_exact_match);
+// One line that is written over on a terminal; elsewhere a line for each measurement and, between
+// them, one in ten seconds.
+class ProgressLine {
+ public:
+  void Show(const TrainProgress& p) {
+    std::string line = absl::StrFormat("epoch %d/%d  %.0f images/s  loss %.3f", p.epoch, p.epochs,
+                                       p.images_per_second, p.train_loss);
+    if (p.validation_exact_match >= 0) exact_ = 100 * p.validation_exact_match;
+    if (exact_ >= 0) absl::StrAppendFormat(&line, "  exact match %.1f %%", exact_);
+    absl::StrAppendFormat(&line, "  %.0f s left", p.seconds_left);
+    const auto now = std::chrono::steady_clock::now();
+    const bool measured = p.validation_exact_match >= 0;
+    if (terminal_) {
+      std::fprintf(stderr, "\r\033[K%s%s", line.c_str(), measured ? "\n" : "");
+    } else if (measured || now - shown_ >= std::chrono::seconds(10)) {
+      std::fprintf(stderr, "%s\n", line.c_str());
+      shown_ = now;
+    }
   }
-  absl::StrAppendFormat(&line, "  %.0f s left\n", p.seconds_left);
-  std::fputs(line.c_str(), stderr);
-}
+  void ShowTrial(const HeadTrial& trial) {
+    std::fprintf(stderr, "%shead %s tried: exact match %.1f %%, NLL %.2f\n",
+                 terminal_ ? "\r\033[K" : "", trial.head.c_str(), 100 * trial.exact_match,
+                 trial.negative_log_likelihood);
+  }
+
+ private:
+  const bool terminal_ = isatty(STDERR_FILENO) != 0;
+  double exact_ = -1;  // The last measured.
+  std::chrono::steady_clock::time_point shown_;
+};
 
 void PrintMetrics(const std::string& name, const OcrMetrics& m) {
-  const std::string line = absl::StrFormat(
-      "%s: %d images, %.2f %% exact, character error rate %.2f %%, NLL %.3f, calibration error "
-      "%.3f\n",
-      name, m.count, 100 * m.exact_match, 100 * m.character_error_rate, m.negative_log_likelihood,
-      m.calibration_error);
-  std::fputs(line.c_str(), stdout);
+  std::fprintf(stdout, "%s\n",
+               absl::StrFormat("%s: %d images, %.2f %% exact, character error rate %.2f %%, NLL "
+                               "%.3f, calibration error %.3f",
+                               name, m.count, 100 * m.exact_match, 100 * m.character_error_rate,
+                               m.negative_log_likelihood, m.calibration_error)
+                   .c_str());
+}
+
+// Says how many items were left out, and the first of them.
+void PrintSetAside(const std::vector<SetAside>& set_aside) {
+  constexpr size_t kNamed = 5;
+  if (set_aside.empty()) return;
+  std::fprintf(stderr, "%zu set aside as unusable:\n", set_aside.size());
+  for (size_t i = 0; i < std::min(kNamed, set_aside.size()); ++i) {
+    std::fprintf(stderr, "  %s: %s\n", set_aside[i].file.c_str(), set_aside[i].reason.c_str());
+  }
+  if (set_aside.size() > kNamed) std::fprintf(stderr, "  …\n");
+}
+
+absl::Status WriteResult(const std::string& path, const OcrTrainResult& result, size_t set_aside) {
+  if (path.empty()) return absl::OkStatus();
+  nlohmann::json json = result.metrics;
+  json["variant"] = result.variant;
+  json["head"] = result.head;
+  json["model"] = result.model_path;
+  json["set_aside"] = set_aside;
+  return WriteFileAtomically(path, json.dump() + "\n");
+}
+
+// The examples of one split; `auto` becomes the split that was taken.
+absl::StatusOr<std::vector<OcrExample>> ExamplesOf(std::vector<OcrExample> all,
+                                                   std::string& split) {
+  static const std::map<std::string, Split> kSplits = {
+      {"train", Split::kTrain}, {"val", Split::kValidation}, {"test", Split::kTest}};
+  const auto has = [&](Split wanted) {
+    return std::any_of(all.begin(), all.end(),
+                       [&](const OcrExample& one) { return one.split == wanted; });
+  };
+  if (split == "auto") split = has(Split::kTest) ? "test" : has(Split::kValidation) ? "val" : "all";
+  if (split == "all") return all;
+  const auto found = kSplits.find(split);
+  if (found == kSplits.end()) {
+    return FieldError("split",
+                      absl::StrCat("'", split, "' is unknown; use train, val, test or all"));
+  }
+  std::vector<OcrExample> chosen;
+  for (OcrExample& one : all) {
+    if (one.split == found->second) chosen.push_back(std::move(one));
+  }
+  if (chosen.empty()) return FieldError("split", absl::StrCat("no example is for ", split));
+  return chosen;
 }
 
 }  // namespace
 
 absl::Status RunTrainOcr(const OcrTrainCommand& command) {
-  ASSIGN_OR_RETURN(const std::vector<OcrExample> examples,
-                   ReadOcrFolder(command.folder, command.options.seed));
+  ASSIGN_OR_RETURN(const OcrFolder data, ReadOcrFolder(command.folder, command.options.seed));
+  PrintSetAside(data.set_aside);
   std::error_code error;
   fs::create_directories(command.model_folder, error);
   if (error) {
@@ -53,46 +126,73 @@ absl::Status RunTrainOcr(const OcrTrainCommand& command) {
   const std::string checkpoints = command.model_folder + "/checkpoints";
   if (!command.resume) fs::remove_all(checkpoints, error);
   options.checkpoint_directory = checkpoints;
-  options.on_progress = PrintProgress;
+  ProgressLine line;
+  options.on_progress = [&](const TrainProgress& progress) { line.Show(progress); };
+  options.on_trial = [&](const HeadTrial& trial) { line.ShowTrial(trial); };
   std::signal(SIGINT, RequestStop);
   std::signal(SIGTERM, RequestStop);
   options.command = [] {
     return stop_requested != 0 ? Command::kCheckpointAndStop : Command::kContinue;
   };
   ASSIGN_OR_RETURN(const OcrTrainResult result,
-                   TrainOcr(examples, options, command.model_folder + "/" + kModelFile));
+                   TrainOcr(data.examples, options, command.model_folder + "/" + kModelFile));
+  ASSIGN_OR_RETURN(const std::string curve, LearningCurve(result.curve));
+  RETURN_IF_ERROR(WriteFileAtomically(command.model_folder + "/" + kCurveFile, curve));
+  RETURN_IF_ERROR(WriteResult(command.json, result, data.set_aside.size()));
+  std::fprintf(stdout, "variant %s, head %s, %.0f parameters, %.0f epochs\n",
+               result.variant.c_str(), result.head.c_str(), result.metrics.at("parameters"),
+               result.metrics.at("epochs"));
   PrintMetrics("validation", result.validation);
   if (result.test.has_value()) PrintMetrics("test", *result.test);
   std::fprintf(stdout, "%s  (%.1f s)\n", result.model_path.c_str(), result.metrics.at("seconds"));
   return absl::OkStatus();
 }
 
-absl::Status RunPredictOcr(const OcrUseCommand& command) {
+absl::Status RunPredictOcr(const OcrPredictCommand& command) {
   ASSIGN_OR_RETURN(auto model, OcrModel::Load(command.model_folder + "/" + kModelFile,
                                               command.device, command.threads));
-  ASSIGN_OR_RETURN(const std::vector<NamedImage> named, ReadImageFolder(command.folder));
-  std::vector<GrayImage> images;
-  for (const NamedImage& one : named) images.push_back(one.image);
-  ASSIGN_OR_RETURN(const auto predictions, model->Predict(images));
+  ASSIGN_OR_RETURN(const ImageFolder folder, ReadImageFolder(command.folder));
   std::string table;
-  for (size_t i = 0; i < named.size(); ++i) {
-    absl::StrAppendFormat(&table, "%s\t%s\t%.6f\n", named[i].name, predictions[i].text,
-                          predictions[i].confidence);
+  constexpr size_t kPart = 512;
+  for (size_t from = 0; from < folder.images.size(); from += kPart) {
+    const size_t to = std::min(folder.images.size(), from + kPart);
+    std::vector<GrayImage> images;
+    for (size_t i = from; i < to; ++i) images.push_back(folder.images[i].image);
+    ASSIGN_OR_RETURN(const auto predictions, model->Predict(images));
+    for (size_t i = from; i < to; ++i) {
+      absl::StrAppendFormat(&table, "%s\t%s\t%.6f\n", folder.images[i].name,
+                            predictions[i - from].text, predictions[i - from].confidence);
+    }
+    std::fprintf(stderr, "read %zu of %zu images\n", to, folder.images.size());
   }
-  return WriteFileAtomically(command.output, table);
+  RETURN_IF_ERROR(WriteFileAtomically(command.output, table));
+  PrintSetAside(folder.set_aside);
+  std::fprintf(stderr, "%s: %zu images read, %zu unreadable, %lld other files skipped\n",
+               command.output.c_str(), folder.images.size(), folder.set_aside.size(),
+               static_cast<long long>(folder.other_files));
+  return absl::OkStatus();
 }
 
-absl::Status RunEvaluateOcr(const OcrUseCommand& command) {
+absl::Status RunEvaluateOcr(const OcrEvaluateCommand& command) {
   ASSIGN_OR_RETURN(auto model, OcrModel::Load(command.model_folder + "/" + kModelFile,
                                               command.device, command.threads));
-  ASSIGN_OR_RETURN(const std::vector<OcrExample> all, ReadOcrFolder(command.folder, /*seed=*/1));
-  std::vector<OcrExample> test;
-  for (const OcrExample& example : all) {
-    if (example.split == Split::kTest) test.push_back(example);
+  ASSIGN_OR_RETURN(OcrFolder data, ReadOcrFolder(command.folder, command.seed));
+  PrintSetAside(data.set_aside);
+  std::string split = command.split;
+  ASSIGN_OR_RETURN(const std::vector<OcrExample> examples,
+                   ExamplesOf(std::move(data.examples), split));
+  std::vector<GrayImage> images;
+  for (const OcrExample& example : examples) images.push_back(example.image);
+  ASSIGN_OR_RETURN(const auto predictions, model->Predict(images));
+  const OcrReport report = MakeReport(examples, predictions);
+  std::fprintf(stdout, "split                 %s\n%s", split.c_str(), ReportText(report).c_str());
+  if (!command.json.empty()) {
+    RETURN_IF_ERROR(WriteFileAtomically(command.json, ReportJson(report) + "\n"));
   }
-  ASSIGN_OR_RETURN(const OcrMetrics metrics, model->Evaluate(test.empty() ? all : test));
-  PrintMetrics(test.empty() ? "all" : "test", metrics);
-  return absl::OkStatus();
+  if (command.sheet.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::string sheet,
+                   WorstSheet(report, examples, predictions, command.worst));
+  return WriteFileAtomically(command.sheet, sheet);
 }
 
 }  // namespace fairlead::trainer

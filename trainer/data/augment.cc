@@ -9,6 +9,7 @@ namespace {
 
 constexpr uint32_t kAugmentPurpose = 0xA461;
 constexpr uint32_t kNoisePurpose = 0x4015;
+constexpr uint32_t kDropoutPurpose = 0xD409;
 constexpr int64_t kNoiseOffsets = 1 << 17;
 
 }  // namespace
@@ -59,6 +60,27 @@ torch::Tensor Augmenter::Apply(const torch::Tensor& images, absl::Span<const int
   torch::Tensor warped = at::grid_sampler(images.to(torch::kFloat32), grid, 0, 1, false);
   warped = (warped / 255).clamp_min_(1e-4).log_().mul_(exponents.to(device_)).exp_().mul_(255);
   return warped.add_(torch::stack(noise).view_as(warped) * deviations.to(device_));
+}
+
+torch::Tensor DropFeatures(const torch::Tensor& features, double share, uint64_t seed,
+                           uint32_t epoch, absl::Span<const int64_t> rows) {
+  const uint32_t threshold = static_cast<uint32_t>(std::lround(share * 256));
+  if (threshold == 0) return features;
+  const float kept = 256.0f / static_cast<float>(256 - threshold);
+  // In the features' own layout, of which the batch is always the outermost side.
+  torch::Tensor mask = torch::empty_like(
+      features, torch::TensorOptions().device(torch::kCPU).dtype(torch::kFloat32));
+  const int64_t length = features.numel() / features.size(0);
+  float* out = mask.data_ptr<float>();
+  for (const int64_t row : rows) {
+    PhiloxStream stream(seed, epoch, static_cast<uint32_t>(row), kDropoutPurpose);
+    uint32_t bits = 0;
+    for (int64_t i = 0; i < length; ++i, bits >>= 8) {
+      if (i % 4 == 0) bits = stream.Next();
+      *out++ = (bits & 0xFF) < threshold ? 0.0f : kept;
+    }
+  }
+  return features * mask.to(features.device());
 }
 
 }  // namespace fairlead::trainer

@@ -38,4 +38,10 @@ class Augmenter {
   torch::Tensor noise_;  // Standard normal numbers; each image reads a stretch of them.
 };
 
+// `features` (B, …) with a share of the numbers set to 0 and the others scaled up (Srivastava et
+// al. 2014). The numbers of a row depend on (seed, epoch, row) alone; the share is rounded to
+// 1/256.
+torch::Tensor DropFeatures(const torch::Tensor& features, double share, uint64_t seed,
+                           uint32_t epoch, absl::Span<const int64_t> rows);
+
 }  // namespace fairlead::trainer

@@ -7,7 +7,9 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -16,6 +18,7 @@
 #include "absl/strings/strip.h"
 #include "common/base/hash.h"
 #include "common/base/status.h"
+#include "trainer/data/labels.h"
 
 namespace fairlead::trainer {
 namespace {
@@ -75,14 +78,23 @@ Split SplitOf(const std::string& file, uint64_t seed) {
   return tenth == 0 ? Split::kValidation : tenth == 1 ? Split::kTest : Split::kTrain;
 }
 
-void EnsureValidation(std::vector<OcrExample>& examples, uint64_t seed) {
+absl::Status EnsureSplits(std::vector<OcrExample>& examples, uint64_t seed) {
+  int64_t train = 0, validation = 0;
   for (const OcrExample& example : examples) {
-    if (example.split == Split::kValidation) return;
+    train += example.split == Split::kTrain;
+    validation += example.split == Split::kValidation;
   }
   for (OcrExample& example : examples) {
+    if (validation > 0) break;
     const bool taken = StableHash64(absl::StrCat(seed, "/validation/", example.id)) % 10 == 0;
     if (example.split == Split::kTrain && taken) example.split = Split::kValidation;
   }
+  if (train == 0) return FieldError("train", "no usable example is for training");
+  for (const OcrExample& example : examples) {
+    if (example.split == Split::kValidation) return absl::OkStatus();
+  }
+  return FieldError("val", absl::StrCat("no example is for validation, and ", train,
+                                        " for training are too few to take a tenth of"));
 }
 
 bool IsImageName(const std::string& name) {
@@ -91,66 +103,113 @@ bool IsImageName(const std::string& name) {
          absl::EndsWith(lower, ".jpeg");
 }
 
+// file and text of one line of labels.tsv.
+absl::StatusOr<std::pair<std::string, std::string>> ParseLabel(const std::string& line) {
+  const size_t tab = line.find('\t');
+  if (tab == std::string::npos || tab == 0) return FieldError("line", "must be file<TAB>text");
+  std::string file = line.substr(0, tab), text = line.substr(tab + 1);
+  if (text.find('\t') != std::string::npos) return FieldError("line", "has more than one tab");
+  if (absl::StartsWith(file, "/") || absl::StrContains(file, "..")) {
+    return FieldError("file", "must be a path inside the folder");
+  }
+  return std::make_pair(std::move(file), std::move(text));
+}
+
+absl::StatusOr<GrayImage> ImageOf(const std::map<std::string, std::string>& packed,
+                                  const std::string& folder, const std::string& file) {
+  const auto found = packed.find(file);
+  if (found != packed.end()) return DecodeGray(found->second);
+  ASSIGN_OR_RETURN(const std::string bytes, ReadLoose(folder + "/" + file));
+  return DecodeGray(bytes);
+}
+
+// Takes the bytes of one file: an image, one that cannot be read, or something else.
+void Sort(const std::string& name, const std::string& bytes, ImageFolder& folder) {
+  if (!ReadImageHeader(bytes).ok() && !IsImageName(name)) {
+    ++folder.other_files;
+    return;
+  }
+  auto image = DecodeGray(bytes);
+  if (image.ok()) {
+    folder.images.push_back({name, *std::move(image)});
+  } else {
+    folder.set_aside.push_back({name, std::string(image.status().message())});
+  }
+}
+
 }  // namespace
 
-absl::StatusOr<std::vector<OcrExample>> ReadOcrFolder(const std::string& folder, uint64_t seed) {
+absl::StatusOr<OcrFolder> ReadOcrFolder(const std::string& folder, uint64_t seed) {
   const std::string labels = folder + "/labels.tsv";
   std::ifstream in(labels);
   if (!in) return absl::NotFoundError(absl::StrCat(labels, ": no such file"));
   ASSIGN_OR_RETURN(const auto packed, ReadTar(folder + "/images.tar"));
-  std::vector<OcrExample> examples;
+  OcrFolder result;
+  std::set<std::string> seen;
   std::string line;
   for (int64_t number = 1; std::getline(in, line); ++number) {
     const std::string where = absl::StrCat(labels, ":", number);
     if (absl::EndsWith(line, "\r")) line.pop_back();
     if (line.empty()) continue;
-    const size_t tab = line.find('\t');
-    if (tab == std::string::npos || tab == 0) {
-      return Annotate(FieldError("line", "must be file<TAB>text"), where);
-    }
+    auto label = ParseLabel(line);
+    if (!label.ok()) return Annotate(label.status(), where);
     OcrExample example;
-    example.id = line.substr(0, tab);
-    example.text = line.substr(tab + 1);
-    if (example.text.find('\t') != std::string::npos) {
-      return Annotate(FieldError("line", "has more than one tab"), where);
+    std::tie(example.id, example.text) = *std::move(label);
+    if (!seen.insert(example.id).second) {
+      return Annotate(FieldError("file", absl::StrCat(example.id, " is listed twice")), where);
     }
-    if (absl::StartsWith(example.id, "/") || absl::StrContains(example.id, "..")) {
-      return Annotate(FieldError("file", "must be a path inside the folder"), where);
+    const auto points = SplitCodePoints(example.text);
+    auto image = ImageOf(packed, folder, example.id);
+    if (!points.ok() || !image.ok()) {
+      const absl::Status& why = points.ok() ? image.status() : points.status();
+      result.set_aside.push_back({example.id, std::string(why.message())});
+      continue;
     }
-    const auto found = packed.find(example.id);
-    absl::StatusOr<std::string> bytes = std::string();
-    if (found == packed.end()) bytes = ReadLoose(folder + "/" + example.id);
-    if (!bytes.ok()) return Annotate(bytes.status(), absl::StrCat(where, ": ", example.id));
-    auto image = DecodeGray(found == packed.end() ? *bytes : found->second);
-    if (!image.ok()) return Annotate(image.status(), absl::StrCat(where, ": ", example.id));
     example.image = *std::move(image);
     example.split = SplitOf(example.id, seed);
-    examples.push_back(std::move(example));
+    result.examples.push_back(std::move(example));
   }
-  if (examples.empty()) return absl::InvalidArgumentError(absl::StrCat(labels, ": is empty"));
-  EnsureValidation(examples, seed);
-  return examples;
+  if (seen.empty()) return absl::InvalidArgumentError(absl::StrCat(labels, ": is empty"));
+  if (result.examples.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(labels, ": no item is usable; the first, ",
+                                                   result.set_aside[0].file, ": ",
+                                                   result.set_aside[0].reason));
+  }
+  const absl::Status splits = EnsureSplits(result.examples, seed);
+  if (!splits.ok()) return Annotate(splits, labels);
+  return result;
 }
 
-absl::StatusOr<std::vector<NamedImage>> ReadImageFolder(const std::string& folder) {
-  ASSIGN_OR_RETURN(auto files, ReadTar(folder + "/images.tar"));
+absl::StatusOr<ImageFolder> ReadImageFolder(const std::string& folder) {
+  const std::string archive = folder + "/images.tar";
+  ASSIGN_OR_RETURN(const auto packed, ReadTar(archive));
+  std::map<std::string, std::string> loose;  // Path by name.
   std::error_code error;
   fs::recursive_directory_iterator it(folder, error), end;
   if (error) return absl::NotFoundError(absl::StrCat(folder, ": ", error.message()));
   for (; it != end; it.increment(error)) {
-    if (error || !it->is_regular_file() || !IsImageName(it->path().string())) continue;
-    ASSIGN_OR_RETURN(files[fs::relative(it->path(), folder).string()],
-                     ReadLoose(it->path().string()));
+    if (error) return absl::UnavailableError(absl::StrCat(folder, ": ", error.message()));
+    if (!it->is_regular_file(error) || it->path() == fs::path(archive)) continue;
+    loose[fs::relative(it->path(), folder).string()] = it->path().string();
   }
-  std::vector<NamedImage> images;
-  for (const auto& [name, bytes] : files) {
-    if (!IsImageName(name)) continue;
-    auto image = DecodeGray(bytes);
-    if (!image.ok()) return Annotate(image.status(), absl::StrCat(folder, "/", name));
-    images.push_back({name, *std::move(image)});
+  ImageFolder result;
+  for (const auto& [name, bytes] : packed) Sort(name, bytes, result);
+  for (const auto& [name, path] : loose) {
+    if (fs::file_size(path, error) > static_cast<uint64_t>(kMaxEntryBytes) || error) {
+      ++result.other_files;
+      continue;
+    }
+    ASSIGN_OR_RETURN(const std::string bytes, ReadLoose(path));
+    Sort(name, bytes, result);
   }
-  if (images.empty()) return absl::NotFoundError(absl::StrCat(folder, ": no PNG or JPEG in it"));
-  return images;
+  if (result.images.empty()) {
+    return absl::NotFoundError(absl::StrCat(folder, ": no readable PNG or JPEG in it (",
+                                            result.other_files, " other files, ",
+                                            result.set_aside.size(), " unreadable images)"));
+  }
+  std::sort(result.images.begin(), result.images.end(),
+            [](const NamedImage& a, const NamedImage& b) { return a.name < b.name; });
+  return result;
 }
 
 }  // namespace fairlead::trainer

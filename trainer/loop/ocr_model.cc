@@ -17,7 +17,7 @@ class TorchOcrModel : public OcrModel {
         device_(device),
         threads_(threads) {
     net_->to(device_);
-    FoldConvolutions(*net_);
+    net_->Fold();
   }
 
   absl::StatusOr<std::vector<OcrPrediction>> Predict(absl::Span<const GrayImage> images) override {

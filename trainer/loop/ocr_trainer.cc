@@ -1,8 +1,9 @@
 #include "trainer/loop/ocr_trainer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
-#include <map>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "absl/base/casts.h"
@@ -60,27 +61,13 @@ std::vector<TrainProgress> CurveOf(const std::string& text, int epochs) {
   return curve;
 }
 
-// The alphabet and text lengths of the training and, so that it can be measured, validation texts.
-absl::Status FitConfigToTexts(absl::Span<const OcrExample> examples, OcrConfig& config,
-                              PlanFacts& facts) {
+// Grows the alphabet and the longest text by those of the training split.
+absl::Status FitConfigToTexts(absl::Span<const OcrExample> examples, const PlanFacts& facts,
+                              OcrConfig& config) {
   std::vector<absl::string_view> texts;
-  std::map<int, int64_t> of_length;
-  for (size_t i = 0; i < examples.size(); ++i) {
-    if (examples[i].split != Split::kTrain) continue;
-    const auto points = SplitCodePoints(examples[i].text);
-    if (!points.ok()) {
-      return Annotate(points.status(), absl::StrCat("examples[", i, "] (", examples[i].id, ")"));
-    }
-    const int length = static_cast<int>(points->size());
-    facts.longest_text = std::max(facts.longest_text, length);
-    facts.commonest_length_share =
-        std::max(facts.commonest_length_share, static_cast<double>(++of_length[length]));
-    texts.push_back(examples[i].text);
+  for (const OcrExample& example : examples) {
+    if (example.split == Split::kTrain) texts.push_back(example.text);
   }
-  facts.train_examples = static_cast<int64_t>(texts.size());
-  if (texts.empty()) return FieldError("examples", "no training example");
-  if (facts.longest_text == 0) return FieldError("examples", "every training text is empty");
-  facts.commonest_length_share /= static_cast<double>(texts.size());
   ASSIGN_OR_RETURN(config.alphabet, config.alphabet.GrownBy(texts));
   config.positions = std::max(config.positions, facts.longest_text);
   return absl::OkStatus();
@@ -118,17 +105,21 @@ absl::Status OcrTrainer::Prepare(absl::Span<const OcrExample> examples) {
     config_.positions = champion.config.positions;
     if (wanted.variant == "auto") wanted.variant = champion.config.variant;
     if (wanted.head == "auto") wanted.head = champion.config.head;
+    if (wanted.image_height == 0) wanted.image_height = champion.config.height;
+    if (wanted.image_width == 0) wanted.image_width = champion.config.width;
   }
-  PlanFacts facts;
+  ASSIGN_OR_RETURN(PlanFacts facts, FactsOf(examples));
   facts.cuda = device_.is_cuda();
   facts.warm = !options_.warm_start.empty();
-  RETURN_IF_ERROR(FitConfigToTexts(examples, config_, facts));
+  RETURN_IF_ERROR(FitConfigToTexts(examples, facts, config_));
   ASSIGN_OR_RETURN(plan_, MakePlan(wanted, facts));
+  micro_batch_ =
+      options_.micro_batch > 0 ? std::min(options_.micro_batch, plan_.batch) : plan_.batch;
   UseReproducibleKernels(options_.threads);
   config_.variant = plan_.variant;
   config_.head = plan_.head;
-  config_.height = options_.image_height;
-  config_.width = options_.image_width;
+  config_.height = plan_.image_height;
+  config_.width = plan_.image_width;
   ASSIGN_OR_RETURN(net_, MakeOcrNet(config_));
   InitialiseParameters(*net_, options_.seed);
   if (!champion.net.is_empty()) {
@@ -147,8 +138,9 @@ absl::Status OcrTrainer::Prepare(absl::Span<const OcrExample> examples) {
   data_digest_ = DigestOfExamples(examples);
   run_digest_ = Sha256Hex(absl::StrCat(
       data_digest_, "|", config_.ToJson(), "|", plan_.epochs, "|", plan_.batch, "|",
-      absl::Hex(absl::bit_cast<uint64_t>(plan_.peak_learning_rate)), "|", options_.seed, "|",
-      options_.threads, "|", device_.is_cuda() ? "cuda" : "cpu", "|", warm_digest));
+      absl::Hex(absl::bit_cast<uint64_t>(plan_.peak_learning_rate)), "|", plan_.dropout, "|",
+      plan_.smoothing, "|", options_.micro_batch, "|", options_.seed, "|", options_.threads, "|",
+      device_.is_cuda() ? "cuda" : "cpu", "|", warm_digest));
   return absl::OkStatus();
 }
 
@@ -158,9 +150,12 @@ absl::Status OcrTrainer::Resume() {
   if (!stored.has_value()) return absl::OkStatus();
   torch::NoGradGuard no_grad;
   const int64_t step = stored->checkpoint.step;
-  if (step < 0 || step > plan_.total_steps()) {
-    return Error(absl::StatusCode::kDataLoss, "MODEL_FILE_CORRUPT", "checkpoint's step is absurd");
+  const int64_t micro_batch = stored->checkpoint.micro_batch;
+  if (step < 0 || step > plan_.total_steps() || micro_batch < 1 || micro_batch > plan_.batch) {
+    return Error(absl::StatusCode::kDataLoss, "MODEL_FILE_CORRUPT",
+                 "checkpoint's step or micro-batch is absurd");
   }
+  micro_batch_ = static_cast<int>(micro_batch);
   const std::pair<const char*, torch::Tensor> parts[] = {
       {"weights", parameters_->weights()},
       {"first_moment", optimiser_->first_moment()},
@@ -183,19 +178,33 @@ absl::Status OcrTrainer::Resume() {
   return absl::OkStatus();
 }
 
+absl::Status OcrTrainer::FinishWriting() {
+  return writing_.valid() ? writing_.get() : absl::OkStatus();
+}
+
 absl::Status OcrTrainer::SaveCheckpoint() {
   if (options_.checkpoint_directory.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(FinishWriting());
+  saved_ = Clock::now();
   std::vector<torch::Tensor> kept;
   for (const torch::Tensor& tensor : {parameters_->weights(), optimiser_->first_moment(),
                                       optimiser_->second_moment(), optimiser_->averaged()}) {
-    kept.push_back(tensor.detach().to(torch::kCPU).contiguous());
+    kept.push_back(tensor.detach().to(torch::kCPU, torch::kFloat32, /*non_blocking=*/false,
+                                      /*copy=*/true));
   }
-  const std::vector<TensorBytes> tensors = {
-      Borrow("weights", kept[0]), Borrow("first_moment", kept[1]), Borrow("second_moment", kept[2]),
-      Borrow("averaged", kept[3])};
-  const Checkpoint checkpoint{run_digest_, step_, step_ / plan_.steps_per_epoch, CurveJson(curve_)};
-  saved_ = Clock::now();
-  return WriteCheckpoint(options_.checkpoint_directory, checkpoint, tensors);
+  Checkpoint checkpoint{run_digest_, step_, step_ / plan_.steps_per_epoch, CurveJson(curve_),
+                        micro_batch_};
+  // The step waits for the copy only; hashing, writing and syncing go on beside it.
+  writing_ =
+      std::async(std::launch::async, [directory = options_.checkpoint_directory,
+                                      checkpoint = std::move(checkpoint), kept = std::move(kept)] {
+        const std::vector<TensorBytes> tensors = {
+            Borrow("weights", kept[0]), Borrow("first_moment", kept[1]),
+            Borrow("second_moment", kept[2]), Borrow("averaged", kept[3])};
+        return WriteCheckpoint(directory, checkpoint, tensors);
+      });
+  stalled_ = std::max(stalled_, SecondsBetween(saved_, Clock::now()));
+  return absl::OkStatus();
 }
 
 absl::Status OcrTrainer::ObeyCommand() {
@@ -206,6 +215,7 @@ absl::Status OcrTrainer::ObeyCommand() {
   }
   if (command == Command::kCheckpointAndStop) {
     RETURN_IF_ERROR(SaveCheckpoint());
+    RETURN_IF_ERROR(FinishWriting());
     return absl::CancelledError(absl::StrCat("training stopped at step ", step_));
   }
   const double since = SecondsBetween(saved_, Clock::now());
@@ -214,19 +224,21 @@ absl::Status OcrTrainer::ObeyCommand() {
 
 absl::Status OcrTrainer::Run() {
   started_ = reported_ = saved_ = Clock::now();
+  const std::clock_t cpu_start = std::clock();
   while (step_ < plan_.total_steps()) {
     RETURN_IF_ERROR(ObeyCommand());
-    TrainStep();
+    RETURN_IF_ERROR(TrainStep());
     if (step_ % plan_.steps_per_epoch == 0) {
       FinishEpoch();
     } else if (SecondsBetween(reported_, Clock::now()) >= 1) {
       Report(/*epoch_ended=*/false, -1);
     }
   }
-  return absl::OkStatus();
+  cpu_seconds_ = static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
+  return FinishWriting();
 }
 
-void OcrTrainer::TrainStep() {
+absl::Status OcrTrainer::TrainStep() {
   const int64_t epoch = step_ / plan_.steps_per_epoch;
   if (order_epoch_ != epoch) {
     order_ = ShuffledRows(set_.train, options_.seed, static_cast<uint32_t>(epoch));
@@ -234,20 +246,68 @@ void OcrTrainer::TrainStep() {
   }
   const int64_t start = step_ % plan_.steps_per_epoch * plan_.batch;
   const absl::Span<const int64_t> rows = absl::MakeConstSpan(order_).subspan(start, plan_.batch);
-  const torch::Tensor index =
-      torch::tensor(std::vector<int64_t>(rows.begin(), rows.end()), torch::kInt64).to(device_);
-  const torch::Tensor images = NormaliseImages(
-      augmenter_->Apply(set_.images.index_select(0, index), rows, static_cast<uint32_t>(epoch)));
-  const torch::Tensor logits = net_->forward(images);
-  const torch::Tensor losses = net_->head().Losses(logits, set_.targets.index_select(0, index),
-                                                   set_.lengths.index_select(0, index));
-  const torch::Tensor loss = (losses * set_.weights.index_select(0, index)).mean();
-  loss.backward();
+  double loss = 0;
+  for (;;) {
+    try {
+      loss = AddGradients(rows, static_cast<uint32_t>(epoch));
+      break;
+    } catch (const std::exception& failure) {
+      if (!IsOutOfMemory(failure) || micro_batch_ == 1) throw;
+      micro_batch_ = (micro_batch_ + 1) / 2;
+      parameters_->gradients().zero_();
+      FAIRLEAD_LOG(WARNING) << "out of memory: smaller parts from here on step=" << step_
+                            << " micro_batch=" << micro_batch_;
+    }
+  }
+  if (!std::isfinite(loss)) {
+    return Error(absl::StatusCode::kInternal, "TRAINING_DIVERGED",
+                 absl::StrCat("the loss of step ", step_,
+                              " is not finite; try a lower "
+                              "peak_learning_rate or look for a damaged image"));
+  }
+  const auto before = Clock::now();
   const OneCycle cycle{.peak = plan_.peak_learning_rate, .total_steps = plan_.total_steps()};
-  optimiser_->Step(step_, LearningRateAt(cycle, step_), EmaDecayAt(step_, plan_.total_steps()));
-  loss_sum_ += loss.item<double>();
-  ++loss_steps_;
+  const StepReport report =
+      optimiser_->Step(step_, LearningRateAt(cycle, step_), EmaDecayAt(step_, plan_.total_steps()));
+  phases_.optimiser += SecondsBetween(before, Clock::now());
+  sums_.loss += loss;
+  sums_.gradient_norm += report.gradient_norm;
+  sums_.clipped_share += report.clipped_share;
+  ++sums_.steps;
   ++step_;
+  return absl::OkStatus();
+}
+
+double OcrTrainer::AddGradients(absl::Span<const int64_t> rows, uint32_t epoch) {
+  // A champion needs no help with where the characters are.
+  const double progress = options_.warm_start.empty() ? static_cast<double>(step_) /
+                                                            static_cast<double>(plan_.total_steps())
+                                                      : 1.0;
+  const LossTerms terms{plan_.smoothing, progress};
+  double sum = 0;
+  for (size_t from = 0; from < rows.size(); from += micro_batch_) {
+    const absl::Span<const int64_t> part = rows.subspan(from, micro_batch_);
+    const auto begin = Clock::now();
+    const torch::Tensor index =
+        torch::tensor(std::vector<int64_t>(part.begin(), part.end()), torch::kInt64).to(device_);
+    const torch::Tensor images =
+        NormaliseImages(augmenter_->Apply(set_.images.index_select(0, index), part, epoch));
+    const auto loaded = Clock::now();
+    const torch::Tensor features =
+        DropFeatures(net_->Features(images), plan_.dropout, options_.seed, epoch, part);
+    const torch::Tensor losses =
+        net_->head().Losses(net_->Read(features), set_.targets.index_select(0, index),
+                            set_.lengths.index_select(0, index), terms);
+    const torch::Tensor loss =
+        (losses * set_.weights.index_select(0, index)).sum() / static_cast<double>(rows.size());
+    const auto forward = Clock::now();
+    loss.backward();
+    sum += loss.item<double>();
+    phases_.data += SecondsBetween(begin, loaded);
+    phases_.forward += SecondsBetween(loaded, forward);
+    phases_.backward += SecondsBetween(forward, Clock::now());
+  }
+  return sum;
 }
 
 void OcrTrainer::FinishEpoch() {
@@ -255,8 +315,7 @@ void OcrTrainer::FinishEpoch() {
   const int64_t every = std::max(1, plan_.epochs / kCurvePoints);
   const bool measured = epoch % every == 0 || epoch == plan_.epochs;
   if (measured) Report(/*epoch_ended=*/true, ExactMatchOfAverage());
-  loss_sum_ = 0;
-  loss_steps_ = 0;
+  sums_ = {};
 }
 
 double OcrTrainer::ExactMatchOfAverage() {
@@ -284,7 +343,10 @@ void OcrTrainer::Report(bool epoch_ended, double exact_match) {
   progress.epochs = plan_.epochs;
   progress.step = step_;
   progress.images_per_second = steps * plan_.batch / seconds;
-  progress.train_loss = loss_sum_ / static_cast<double>(std::max<int64_t>(1, loss_steps_));
+  const double summed = static_cast<double>(std::max<int64_t>(1, sums_.steps));
+  progress.train_loss = sums_.loss / summed;
+  progress.gradient_norm = sums_.gradient_norm / summed;
+  progress.clipped_share = sums_.clipped_share / summed;
   progress.validation_exact_match = exact_match;
   progress.seconds_left = static_cast<double>(plan_.total_steps() - step_) * seconds / steps;
   if (epoch_ended) curve_.push_back(progress);
@@ -314,16 +376,16 @@ absl::StatusOr<OcrTrainResult> OcrTrainer::Finish(const std::string& output_path
     result.test = MeasureReadings(ComputeLogits(*net_, config_, set_.images, set_.test),
                                   texts_of(set_.test), config_.alphabet, config_.temperature);
   }
-  const TensorMetadata metadata = {{"threads", absl::StrCat(options_.threads)},
-                                   {"device", device_.is_cuda() ? "cuda" : "cpu"},
-                                   {"seed", absl::StrCat(options_.seed)},
-                                   {"step", absl::StrCat(step_)},
-                                   {"epoch", absl::StrCat(plan_.epochs)},
-                                   {"data_digest", data_digest_},
-                                   {"run_digest", run_digest_}};
+  const TensorMetadata metadata = {
+      {"threads", absl::StrCat(options_.threads)}, {"device", device_.is_cuda() ? "cuda" : "cpu"},
+      {"seed", absl::StrCat(options_.seed)},       {"step", absl::StrCat(step_)},
+      {"epoch", absl::StrCat(plan_.epochs)},       {"data_digest", data_digest_},
+      {"micro_batch", absl::StrCat(micro_batch_)}, {"run_digest", run_digest_}};
   RETURN_IF_ERROR(WriteFileAtomically(output_path, EncodeModel(*net_, config_, metadata)));
   result.model_path = output_path;
   result.curve = curve_;
+  result.variant = config_.variant;
+  result.head = config_.head;
   const double shown = static_cast<double>((step_ - first_step_) * plan_.batch);
   result.metrics = {{"seconds", seconds},
                     {"images_per_second", shown / std::max(1e-6, seconds)},
@@ -332,7 +394,20 @@ absl::StatusOr<OcrTrainResult> OcrTrainer::Finish(const std::string& output_path
                     {"epochs", static_cast<double>(plan_.epochs)},
                     {"train.count", static_cast<double>(set_.train.size())},
                     {"temperature", config_.temperature},
+                    {"batch", static_cast<double>(plan_.batch)},
+                    {"cpu_seconds", cpu_seconds_},
+                    {"micro_batch", static_cast<double>(micro_batch_)},
+                    {"seconds.data", phases_.data},
+                    {"seconds.forward", phases_.forward},
+                    {"seconds.backward", phases_.backward},
+                    {"seconds.optimiser", phases_.optimiser},
+                    {"seconds.checkpoint_stall", stalled_},
                     {"warm.parameters_taken", static_cast<double>(warm_.taken)}};
+  if (!curve_.empty()) {
+    result.metrics["train.loss"] = curve_.back().train_loss;
+    result.metrics["train.gradient_norm"] = curve_.back().gradient_norm;
+    result.metrics["train.clipped_share"] = curve_.back().clipped_share;
+  }
   const auto add = [&](const std::string& name, const OcrMetrics& m) {
     result.metrics[name + ".count"] = static_cast<double>(m.count);
     result.metrics[name + ".exact_match"] = m.exact_match;
@@ -345,13 +420,76 @@ absl::StatusOr<OcrTrainResult> OcrTrainer::Finish(const std::string& output_path
   return result;
 }
 
+absl::StatusOr<HeadTrial> OcrTrainer::TryHead(absl::Span<const OcrExample> examples,
+                                              OcrTrainOptions options, const std::string& head,
+                                              int epochs) {
+  options.head = head;
+  options.epochs = epochs;
+  options.checkpoint_directory.clear();
+  options.on_progress = nullptr;
+  // Whoever asks to stop has nothing to lose but the trials, which are then done again.
+  ASSIGN_OR_RETURN(std::unique_ptr<OcrTrainer> trainer, Create(examples, options));
+  RETURN_IF_ERROR(trainer->Run());
+  torch::NoGradGuard no_grad;
+  trainer->parameters_->weights().copy_(trainer->optimiser_->averaged());
+  const OcrDataset& set = trainer->set_;
+  std::vector<std::string> truths;
+  for (const int64_t row : set.validation) truths.push_back(set.texts[row]);
+  const OcrMetrics metrics =
+      MeasureReadings(ComputeLogits(*trainer->net_, trainer->config_, set.images, set.validation),
+                      truths, trainer->config_.alphabet, 1.0);
+  return HeadTrial{head, metrics.exact_match, metrics.negative_log_likelihood};
+}
+
+namespace {
+
+// Fills options.head from brief trials of the candidates. Nothing to do when the head is given, the
+// start is warm, the first candidate needs no trial, or nothing is there to measure them by.
+absl::Status ChooseHead(absl::Span<const OcrExample> examples, OcrTrainOptions& options,
+                        std::vector<HeadTrial>& trials) {
+  if (options.head != "auto" || !options.warm_start.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const PlanFacts facts, FactsOf(examples));
+  const std::vector<std::string> candidates = HeadCandidates(facts);
+  const int epochs = TrialEpochs(facts);
+  const bool measurable = std::any_of(examples.begin(), examples.end(), [](const OcrExample& one) {
+    return one.split == Split::kValidation;
+  });
+  if (candidates.size() < 2 || epochs == 0 || !measurable) return absl::OkStatus();
+  if (!options.checkpoint_directory.empty()) {  // A choice once made stands.
+    for (const std::string& head : candidates) {
+      OcrTrainOptions resuming = options;
+      resuming.head = head;
+      ASSIGN_OR_RETURN(const auto trainer, OcrTrainer::Create(examples, resuming));
+      if (!trainer->resumed()) continue;
+      options.head = head;
+      return absl::OkStatus();
+    }
+  }
+  for (const std::string& head : candidates) {
+    ASSIGN_OR_RETURN(const HeadTrial trial, OcrTrainer::TryHead(examples, options, head, epochs));
+    FAIRLEAD_LOG(INFO) << "head tried head=" << head << " exact_match=" << trial.exact_match
+                       << " nll=" << trial.negative_log_likelihood;
+    if (options.on_trial) options.on_trial(trial);
+    trials.push_back(trial);
+  }
+  options.head = BestTrial(trials).head;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<OcrTrainResult> TrainOcr(absl::Span<const OcrExample> examples,
                                         const OcrTrainOptions& options,
                                         const std::string& output_path) {
   return CatchTorch([&]() -> absl::StatusOr<OcrTrainResult> {
-    ASSIGN_OR_RETURN(std::unique_ptr<OcrTrainer> trainer, OcrTrainer::Create(examples, options));
+    OcrTrainOptions chosen = options;
+    std::vector<HeadTrial> trials;
+    RETURN_IF_ERROR(ChooseHead(examples, chosen, trials));
+    ASSIGN_OR_RETURN(std::unique_ptr<OcrTrainer> trainer, OcrTrainer::Create(examples, chosen));
     RETURN_IF_ERROR(trainer->Run());
-    return trainer->Finish(output_path);
+    ASSIGN_OR_RETURN(OcrTrainResult result, trainer->Finish(output_path));
+    result.trials = std::move(trials);
+    return result;
   });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,15 +30,34 @@ class OcrTrainer {
   absl::Status Run();
   // Calibrates, measures, writes the model file.
   absl::StatusOr<OcrTrainResult> Finish(const std::string& output_path);
+  bool resumed() const { return first_step_ > 0; }
+  // A run of `epochs` with this head, measured on the validation split and thrown away.
+  static absl::StatusOr<HeadTrial> TryHead(absl::Span<const OcrExample> examples,
+                                           OcrTrainOptions options, const std::string& head,
+                                           int epochs);
 
  private:
+  // Wall seconds of this process by what the step did.
+  struct Phases {
+    double data = 0, forward = 0, backward = 0, optimiser = 0;
+  };
+  // Of the steps since the epoch began or the run was resumed.
+  struct Sums {
+    double loss = 0, gradient_norm = 0, clipped_share = 0;
+    int64_t steps = 0;
+  };
+
   explicit OcrTrainer(const OcrTrainOptions& options);
 
   absl::Status Prepare(absl::Span<const OcrExample> examples);
   absl::Status Resume();
   absl::Status ObeyCommand();
   absl::Status SaveCheckpoint();
-  void TrainStep();
+  absl::Status FinishWriting();  // Waits for the checkpoint under way.
+  absl::Status TrainStep();
+  // Forward and backward in parts of micro_batch_; returns the batch's loss. Throws what torch
+  // does.
+  double AddGradients(absl::Span<const int64_t> rows, uint32_t epoch);
   void FinishEpoch();
   void Report(bool epoch_ended, double exact_match);
   double ExactMatchOfAverage();
@@ -58,11 +78,15 @@ class OcrTrainer {
   int64_t step_ = 0;
   std::vector<int64_t> order_;  // Rows of the present epoch.
   int64_t order_epoch_ = -1;
-  double loss_sum_ = 0;  // Since the epoch began or the run was resumed.
-  int64_t loss_steps_ = 0;
+  int micro_batch_ = 0;
+  Sums sums_;
+  Phases phases_;
+  double cpu_seconds_ = 0;  // Of the process, all threads, while this ran.
+  double stalled_ = 0;      // Longest time that a step waited for a checkpoint.
   std::vector<TrainProgress> curve_;
   int64_t first_step_ = 0;  // Of this process.
   std::chrono::steady_clock::time_point started_, reported_, saved_;
+  std::future<absl::Status> writing_;  // Waits when destroyed.
 };
 
 }  // namespace fairlead::trainer

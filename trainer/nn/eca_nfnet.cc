@@ -23,6 +23,15 @@ torch::Tensor RandomLike(const torch::Tensor& like, uint64_t seed, uint32_t inde
   return values;
 }
 
+// Channels last on the CPU: oneDNN then needs no reorders, and a training step takes four fifths of
+// the time. Written out, because for one channel torch holds both layouts to be the same.
+torch::Tensor InLayoutOfDevice(const torch::Tensor& input) {
+  if (!input.is_cpu() || input.scalar_type() != torch::kFloat32) return input;
+  const torch::TensorOptions options =
+      input.options().memory_format(torch::MemoryFormat::ChannelsLast);
+  return torch::empty(input.sizes(), options).copy_(input);
+}
+
 }  // namespace
 
 absl::StatusOr<NfnetConfig> ConfigOfVariant(absl::string_view variant, int image_height) {
@@ -60,6 +69,10 @@ absl::StatusOr<NfnetConfig> ConfigOfVariant(absl::string_view variant, int image
   return config;
 }
 
+void KeepColumns(NfnetConfig& config) {
+  for (NfnetConfig::Stride& stride : config.strides) stride[1] = 1;
+}
+
 NfnetImpl::NfnetImpl(const NfnetConfig& config) {
   int channels = config.in_channels;
   register_module("stem", stem_);
@@ -94,6 +107,7 @@ NfnetImpl::NfnetImpl(const NfnetConfig& config) {
 }
 
 torch::Tensor NfnetImpl::forward(torch::Tensor input) {
+  input = InLayoutOfDevice(input);
   for (size_t i = 0; i < stem_->size(); ++i) {
     input = stem_->ptr<ScaledConvImpl>(i)->forward(input);
     if (i + 1 < stem_->size()) input = torch::silu(input);
@@ -102,6 +116,13 @@ torch::Tensor NfnetImpl::forward(torch::Tensor input) {
     input = blocks_->ptr<NfBlockImpl>(i)->forward(input);
   }
   return torch::silu(final_conv_->forward(input));
+}
+
+void NfnetImpl::Fold() {
+  torch::NoGradGuard no_grad;
+  for (size_t i = 0; i < stem_->size(); ++i) stem_->ptr<ScaledConvImpl>(i)->Fold();
+  for (size_t i = 0; i < blocks_->size(); ++i) blocks_->ptr<NfBlockImpl>(i)->Fold();
+  final_conv_->Fold();
 }
 
 void InitialiseParameters(torch::nn::Module& module, uint64_t seed) {
@@ -124,13 +145,6 @@ void InitialiseParameters(torch::nn::Module& module, uint64_t seed) {
       const double fan_in = static_cast<double>(value.numel()) / value.size(0);
       value.copy_(RandomLike(value, seed, index, 1.0 / std::sqrt(fan_in), /*normal=*/true));
     }
-  }
-}
-
-void FoldConvolutions(torch::nn::Module& module) {
-  torch::NoGradGuard no_grad;
-  for (const auto& child : module.modules()) {
-    if (auto* conv = child->as<ScaledConvImpl>()) conv->Fold();
   }
 }
 

@@ -29,11 +29,16 @@ struct NfnetConfig {
 // 16").
 absl::StatusOr<NfnetConfig> ConfigOfVariant(absl::string_view variant, int image_height);
 
+// Only the stem narrows the map: a quarter of the image's width stays as columns, for CTC.
+void KeepColumns(NfnetConfig& config);
+
 class NfnetImpl : public torch::nn::Module {
  public:
   explicit NfnetImpl(const NfnetConfig& config);
   // (B, in_channels, H, W) → (B, final_channels, H/s, W/s), activated.
   torch::Tensor forward(torch::Tensor input);
+  // Standardises every convolution once and folds the blocks' betas in, for inference.
+  void Fold();
   // Betas of the blocks in order; for tests.
   const std::vector<double>& betas() const { return betas_; }
 
@@ -48,8 +53,5 @@ TORCH_MODULE(Nfnet);
 // the last of each branch, which is 0 (so that a block begins as its shortcut), biases 0, heads
 // N(0, 0.01²), ECA uniform.
 void InitialiseParameters(torch::nn::Module& module, uint64_t seed);
-
-// Standardises every ScaledConv in `module` once, for inference.
-void FoldConvolutions(torch::nn::Module& module);
 
 }  // namespace fairlead::trainer

@@ -12,7 +12,7 @@ struct DownsampleImpl : torch::nn::Module {
 
 }  // namespace
 
-NfBlockImpl::NfBlockImpl(const NfBlockShape& shape) : shape_(shape) {
+NfBlockImpl::NfBlockImpl(const NfBlockShape& shape) : shape_(shape), beta_(shape.beta) {
   const int mid = shape.mid_channels;
   pools_ = shape.stride[0] != 1 || shape.stride[1] != 1;
   if (pools_ || shape.in_channels != shape.out_channels) {
@@ -35,9 +35,16 @@ NfBlockImpl::NfBlockImpl(const NfBlockShape& shape) : shape_(shape) {
   attention_ = register_module("attn_last", Eca(shape.out_channels));
 }
 
+void NfBlockImpl::Fold() {
+  for (ScaledConv* conv : {&conv2_, &conv2b_, &conv3_}) (*conv)->Fold();
+  conv1_->Fold(shape_.beta);
+  if (!downsample_.is_empty()) downsample_->Fold(shape_.beta);  // Pooling is linear.
+  beta_ = 1.0;
+}
+
 torch::Tensor NfBlockImpl::forward(const torch::Tensor& input) {
   torch::Tensor activated = torch::silu(input);
-  if (shape_.beta != 1.0) activated = activated * shape_.beta;
+  if (beta_ != 1.0) activated = activated * beta_;
   torch::Tensor shortcut = input;
   if (!downsample_.is_empty()) {
     torch::Tensor pooled = activated;

@@ -23,9 +23,12 @@ class NfBlockImpl : public torch::nn::Module {
  public:
   explicit NfBlockImpl(const NfBlockShape& shape);
   torch::Tensor forward(const torch::Tensor& input);
+  // For inference: standardised weights once, with beta in those that read the activated input.
+  void Fold();
 
  private:
   const NfBlockShape shape_;
+  double beta_;  // 1 when folded.
   bool pools_ = false;
   ScaledConv downsample_{nullptr}, conv1_{nullptr}, conv2_{nullptr}, conv2b_{nullptr},
       conv3_{nullptr};

@@ -119,9 +119,11 @@ OcrNetImpl::OcrNetImpl(const NfnetConfig& backbone, std::shared_ptr<ReadHead> he
     : backbone_(register_module("backbone", Nfnet(backbone))),
       head_(register_module("head", std::move(head))) {}
 
-torch::Tensor OcrNetImpl::forward(const torch::Tensor& images) {
-  return head_->forward(backbone_->forward(images));
+torch::Tensor OcrNetImpl::Features(const torch::Tensor& images) {
+  return backbone_->forward(images);
 }
+
+torch::Tensor OcrNetImpl::Read(const torch::Tensor& features) { return head_->forward(features); }
 
 absl::StatusOr<OcrNet> MakeOcrNet(const OcrConfig& config) {
   if (config.height < 8 || config.height > kMaxSide || config.width < 8 ||
@@ -132,7 +134,8 @@ absl::StatusOr<OcrNet> MakeOcrNet(const OcrConfig& config) {
     return FieldError("text",
                       absl::StrCat("the longest must have 1–", kMaxPositions, " characters"));
   }
-  ASSIGN_OR_RETURN(const NfnetConfig backbone, ConfigOfVariant(config.variant, config.height));
+  ASSIGN_OR_RETURN(NfnetConfig backbone, ConfigOfVariant(config.variant, config.height));
+  if (config.head == "ctc") KeepColumns(backbone);
   HeadConfig head;
   head.kind = config.head;
   head.positions = config.positions;

@@ -32,8 +32,12 @@ class OcrNetImpl : public torch::nn::Module {
  public:
   OcrNetImpl(const NfnetConfig& backbone, std::shared_ptr<ReadHead> head);
   // Normalised images (B, 1, H, W) → logits (B, P, classes).
-  torch::Tensor forward(const torch::Tensor& images);
+  torch::Tensor forward(const torch::Tensor& images) { return Read(Features(images)); }
+  // Its two halves: the map (B, C, H, W), and the logits that the head reads from a map.
+  torch::Tensor Features(const torch::Tensor& images);
+  torch::Tensor Read(const torch::Tensor& features);
   const ReadHead& head() const { return *head_; }
+  void Fold() { backbone_->Fold(); }  // For inference; the parameters must not change afterwards.
 
  private:
   Nfnet backbone_{nullptr};

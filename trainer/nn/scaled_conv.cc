@@ -23,10 +23,17 @@ torch::Tensor ScaledConvImpl::StandardisedWeight() const {
       .view_as(weight);
 }
 
-void ScaledConvImpl::Fold() { folded_ = StandardisedWeight().detach().contiguous(); }
+void ScaledConvImpl::Fold(double input_gain) {
+  folded_ = (StandardisedWeight().detach() * input_gain).contiguous();
+  if (shape_.kernel > 1 && folded_.is_cpu() && folded_.scalar_type() == torch::kFloat32) {
+    folded_ = folded_.contiguous(torch::MemoryFormat::ChannelsLast);
+  }
+}
 
 torch::Tensor ScaledConvImpl::forward(const torch::Tensor& input) {
-  const torch::Tensor used = folded_.defined() ? folded_ : StandardisedWeight();
+  torch::Tensor used = folded_.defined() ? folded_ : StandardisedWeight();
+  // A 1×1 weight is the same bytes in both layouts, and the convolution goes by the input's.
+  if (shape_.kernel > 1) used = used.contiguous(input.suggest_memory_format());
   const int64_t padding = (shape_.kernel - 1) / 2;
   return torch::conv2d(input, used, bias, shape_.stride, {padding, padding}, {1, 1}, shape_.groups);
 }

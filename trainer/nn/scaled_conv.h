@@ -26,8 +26,9 @@ class ScaledConvImpl : public torch::nn::Module {
   explicit ScaledConvImpl(const ConvShape& shape);
   torch::Tensor forward(const torch::Tensor& input);
   torch::Tensor StandardisedWeight() const;
-  // Standardises once for all later calls; parameters must not change afterwards.
-  void Fold();
+  // Standardises once for all later calls; parameters must not change afterwards. The folded
+  // weights also multiply by `input_gain`, which the caller then leaves out.
+  void Fold(double input_gain = 1.0);
 
   torch::Tensor weight, bias, gain;
 

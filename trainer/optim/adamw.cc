@@ -3,23 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "trainer/optim/update.h"
+
 namespace fairlead::trainer {
-namespace {
-
-double Norm(const float* values, int64_t count) {
-  // Eight sums in a fixed order: fast and the same everywhere.
-  float sums[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    for (int lane = 0; lane < 8; ++lane) sums[lane] += values[i + lane] * values[i + lane];
-  }
-  for (; i < count; ++i) sums[0] += values[i] * values[i];
-  double total = 0;
-  for (const float sum : sums) total += sum;
-  return std::sqrt(total);
-}
-
-}  // namespace
 
 AdamW::AdamW(const FlatParameters& parameters, const AdamWOptions& options)
     : options_(options),
@@ -29,6 +15,7 @@ AdamW::AdamW(const FlatParameters& parameters, const AdamWOptions& options)
       m_(torch::zeros_like(weights_)),
       v_(torch::zeros_like(weights_)),
       ema_(weights_.clone()) {
+  if (weights_.is_cpu()) return;  // Only the device's pass masks.
   torch::Tensor mask = torch::zeros({weights_.numel()}, torch::kFloat32);
   for (const ParameterSlice& slice : slices_) {
     if (slice.decays) mask.narrow(0, slice.offset, slice.size).fill_(1.0);
@@ -36,33 +23,59 @@ AdamW::AdamW(const FlatParameters& parameters, const AdamWOptions& options)
   decay_mask_ = mask.to(weights_.device());
 }
 
-void AdamW::ClipGradients() {
+StepReport AdamW::Step(int64_t step, double learning_rate, double ema_decay) {
+  torch::NoGradGuard no_grad;
+  return weights_.is_cpu() ? StepOnCpu(step, learning_rate, ema_decay)
+                           : StepOnDevice(step, learning_rate, ema_decay);
+}
+
+StepReport AdamW::StepOnCpu(int64_t step, double learning_rate, double ema_decay) {
+  const double count = static_cast<double>(step) + 1;
+  UpdateRates rates;
+  rates.beta1 = static_cast<float>(options_.beta1);
+  rates.beta2 = static_cast<float>(options_.beta2);
+  rates.step_size = static_cast<float>(learning_rate / (1 - std::pow(options_.beta1, count)));
+  rates.inverse_root = static_cast<float>(1 / std::sqrt(1 - std::pow(options_.beta2, count)));
+  rates.epsilon = static_cast<float>(options_.epsilon);
+  rates.ema_share = static_cast<float>(1 - ema_decay);
+  int64_t units = 0, clipped = 0;
+  double square = 0;
   for (const ParameterSlice& slice : slices_) {
-    if (!slice.clips) continue;
+    rates.decay = slice.decays ? static_cast<float>(learning_rate * options_.weight_decay) : 0.0f;
     const int64_t row = slice.size / slice.units;
-    if (weights_.is_cpu()) {
-      const float* weights = weights_.data_ptr<float>() + slice.offset;
-      float* gradients = gradients_.data_ptr<float>() + slice.offset;
-      for (int64_t unit = 0; unit < slice.units; ++unit) {
-        const double limit = options_.clip * std::max(Norm(weights + unit * row, row), 1e-3);
-        const double norm = Norm(gradients + unit * row, row);
-        if (norm <= limit) continue;
-        const float factor = static_cast<float>(limit / norm);
-        for (int64_t i = 0; i < row; ++i) gradients[unit * row + i] *= factor;
+    for (int64_t unit = 0; unit < slice.units; ++unit) {
+      const int64_t at = slice.offset + unit * row;
+      float* const weights = weights_.data_ptr<float>() + at;
+      float* const gradients = gradients_.data_ptr<float>() + at;
+      double factor = 1;
+      const double norm = NormOf(gradients, row);
+      square += norm * norm;
+      if (options_.clip > 0 && slice.clips) {
+        const double limit = options_.clip * std::max(NormOf(weights, row), 1e-3);
+        if (norm > limit) factor = limit / norm;
+        ++units;
+        clipped += norm > limit;
       }
-      continue;
+      UpdateStretch(rates, static_cast<float>(factor), row, weights, gradients,
+                    m_.data_ptr<float>() + at, v_.data_ptr<float>() + at,
+                    ema_.data_ptr<float>() + at);
     }
-    torch::Tensor weights = weights_.narrow(0, slice.offset, slice.size).view({slice.units, row});
+  }
+  return {std::sqrt(square),
+          static_cast<double>(clipped) / static_cast<double>(std::max<int64_t>(1, units))};
+}
+
+StepReport AdamW::StepOnDevice(int64_t step, double learning_rate, double ema_decay) {
+  for (const ParameterSlice& slice : slices_) {
+    if (options_.clip <= 0 || !slice.clips) continue;
+    const int64_t row = slice.size / slice.units;
+    const torch::Tensor weights =
+        weights_.narrow(0, slice.offset, slice.size).view({slice.units, row});
     torch::Tensor gradients =
         gradients_.narrow(0, slice.offset, slice.size).view({slice.units, row});
     const torch::Tensor limit = weights.norm(2, {1}, true).clamp_min(1e-3) * options_.clip;
     gradients.mul_((limit / gradients.norm(2, {1}, true).clamp_min(1e-6)).clamp_max(1.0));
   }
-}
-
-void AdamW::Step(int64_t step, double learning_rate, double ema_decay) {
-  torch::NoGradGuard no_grad;
-  if (options_.clip > 0) ClipGradients();
   m_.mul_(options_.beta1).add_(gradients_, 1 - options_.beta1);
   v_.mul_(options_.beta2).addcmul_(gradients_, gradients_, 1 - options_.beta2);
   const double count = static_cast<double>(step) + 1;
@@ -73,6 +86,7 @@ void AdamW::Step(int64_t step, double learning_rate, double ema_decay) {
   weights_.addcdiv_(m_, divisor, -learning_rate / correction1);
   ema_.lerp_(weights_, 1 - ema_decay);
   gradients_.zero_();
+  return {};
 }
 
 }  // namespace fairlead::trainer

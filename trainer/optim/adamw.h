@@ -14,12 +14,19 @@ struct AdamWOptions {
   double clip = 0.1;  // AGC: ‖gradient‖ ≤ clip · ‖weights‖ for each unit; 0 = off.
 };
 
+struct StepReport {
+  double gradient_norm =
+      -1;  // Before clipping; −1 on a device, where it would have to be waited for.
+  double clipped_share = -1;  // Of the units that may be clipped; −1 likewise.
+};
+
 // The state is three tensors as long as the flat weights; a checkpoint is these and the step.
 class AdamW {
  public:
   AdamW(const FlatParameters& parameters, const AdamWOptions& options);
-  // Applies the gradients and sets them to zero. `step` counts from 0.
-  void Step(int64_t step, double learning_rate, double ema_decay);
+  // Applies the gradients and sets them to zero; on the CPU in one pass over the buffers. `step`
+  // counts from 0.
+  StepReport Step(int64_t step, double learning_rate, double ema_decay);
 
   torch::Tensor first_moment() const { return m_; }
   torch::Tensor second_moment() const { return v_; }
@@ -28,7 +35,8 @@ class AdamW {
   void ResetAverage() { ema_.copy_(weights_); }
 
  private:
-  void ClipGradients();
+  StepReport StepOnCpu(int64_t step, double learning_rate, double ema_decay);
+  StepReport StepOnDevice(int64_t step, double learning_rate, double ema_decay);
 
   const AdamWOptions options_;
   const std::vector<ParameterSlice> slices_;
