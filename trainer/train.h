@@ -113,6 +113,13 @@ struct OcrPrediction {
   double confidence = 0;  // Calibrated probability that the whole text is right.
 };
 
+// How a reader did on an image whose text is known.
+struct OcrJudgement {
+  bool right = false;
+  double negative_log_likelihood = 0;  // Of the truth, nats; at most 27.7 (one in 10^12).
+  double confidence = 0;               // As in OcrPrediction.
+};
+
 // A trained reader. Thread-compatible: one call at a time.
 class OcrModel {
  public:
@@ -125,6 +132,9 @@ class OcrModel {
   virtual absl::StatusOr<std::vector<OcrPrediction>> Predict(
       absl::Span<const GrayImage> images) = 0;
   virtual absl::StatusOr<OcrMetrics> Evaluate(absl::Span<const OcrExample> examples) = 0;
+  // One judgement an example, in order.
+  virtual absl::StatusOr<std::vector<OcrJudgement>> Judge(
+      absl::Span<const OcrExample> examples) = 0;
 };
 
 // ---- Reward: hashed n-grams under Bradley–Terry (1952) and Plackett–Luce (Plackett 1975). No

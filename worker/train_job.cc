@@ -11,6 +11,7 @@
 #include "common/base/status.h"
 #include "trainer/train.h"
 #include "worker/job_inputs.h"
+#include "worker/judging.h"
 
 namespace fairlead::worker {
 namespace {
@@ -25,23 +26,51 @@ absl::StatusOr<trainer::Split> SplitOf(const Item& item) {
       return trainer::Split::kValidation;
     case store::v1::DatasetManifest::TEST:
       return trainer::Split::kTest;
+    case store::v1::DatasetManifest::WINDOW:
+      return trainer::Split::kTest;  // Of this round.
     default:
       break;
   }
   return FieldError("items.split", absl::StrCat("item ", item.id(), " is in no split"));
 }
 
-absl::StatusOr<std::vector<trainer::OcrExample>> OcrExamples(
-    BlobStore& blobs, const store::v1::JobRecord& job, const store::v1::DatasetManifest& manifest,
-    JobContext& context) {
+bool IsJudged(const Item& item) {
+  return item.split() == store::v1::DatasetManifest::TEST ||
+         item.split() == store::v1::DatasetManifest::WINDOW;
+}
+
+// What a round works on. The window is judged, and neither trained on nor part of the frozen test
+// set, whose metrics stay comparable between rounds.
+template <typename Example>
+struct Round {
+  std::vector<Example> examples;  // Without the window.
+  std::vector<Example> judged;    // Test set and window.
+  int unusable = 0;
+};
+
+template <typename Example>
+void AddTo(Round<Example>& round, const Item& item, Example example) {
+  if (IsJudged(item)) round.judged.push_back(example);
+  if (item.split() != store::v1::DatasetManifest::WINDOW) {
+    round.examples.push_back(std::move(example));
+  }
+}
+
+absl::StatusOr<Round<trainer::OcrExample>> OcrRound(BlobStore& blobs,
+                                                    const store::v1::JobRecord& job,
+                                                    const store::v1::DatasetManifest& manifest,
+                                                    JobContext& context) {
   std::vector<std::string> ids;
   for (const Item& item : manifest.items()) ids.push_back(item.payload().image_text().blob());
   context.SetProgress(absl::StrCat("fetching ", ids.size(), " images"));
   ASSIGN_OR_RETURN(std::vector<FetchedImage> images,
                    FetchImages(blobs, job.tenant(), ids, context));
-  std::vector<trainer::OcrExample> examples;
+  Round<trainer::OcrExample> round;
   for (int i = 0; i < manifest.items_size(); ++i) {
-    if (!images[i].usable) continue;
+    if (!images[i].usable) {
+      ++round.unusable;
+      continue;
+    }
     const Item& item = manifest.items(i);
     trainer::OcrExample example;
     example.id = item.id();
@@ -49,9 +78,9 @@ absl::StatusOr<std::vector<trainer::OcrExample>> OcrExamples(
     example.text = item.answer().text();
     example.weight = item.weight();
     ASSIGN_OR_RETURN(example.split, SplitOf(item));
-    examples.push_back(std::move(example));
+    AddTo(round, item, std::move(example));
   }
-  return examples;
+  return round;
 }
 
 absl::StatusOr<trainer::OcrTrainOptions> OcrOptions(const store::v1::JobRecord& job) {
@@ -67,9 +96,9 @@ absl::StatusOr<trainer::OcrTrainOptions> OcrOptions(const store::v1::JobRecord& 
   return options;
 }
 
-absl::StatusOr<std::vector<trainer::PreferenceItem>> Pairs(
+absl::StatusOr<Round<trainer::PreferenceItem>> PairRound(
     const store::v1::DatasetManifest& manifest) {
-  std::vector<trainer::PreferenceItem> pairs;
+  Round<trainer::PreferenceItem> round;
   for (const Item& item : manifest.items()) {
     const v1::Payload::Pair& payload = item.payload().pair();
     trainer::PreferenceItem pair;
@@ -92,9 +121,9 @@ absl::StatusOr<std::vector<trainer::PreferenceItem>> Pairs(
     }
     pair.comparisons = {{0, 1, preference_a}};
     ASSIGN_OR_RETURN(pair.split, SplitOf(item));
-    pairs.push_back(std::move(pair));
+    AddTo(round, item, std::move(pair));
   }
-  return pairs;
+  return round;
 }
 
 void PublishProgress(const trainer::TrainProgress& now) {
@@ -111,12 +140,19 @@ void PublishProgress(const trainer::TrainProgress& now) {
 absl::StatusOr<store::v1::JobResult> Deliver(BlobStore& blobs, const store::v1::JobRecord& job,
                                              const std::string& model_path,
                                              const std::map<std::string, double>& metrics,
+                                             store::v1::Evaluation evaluation,
                                              const std::string& device, absl::Time start) {
   ASSIGN_OR_RETURN(const std::string model, ReadFile(model_path));
   absl::StatusOr<std::string> blob = blobs.Put(job.tenant(), model);
   if (!blob.ok()) return Annotate(blob.status(), "uploading the model");
   store::v1::JobResult result;
   result.set_artefact_blob(*blob);
+  if (!job.champion_blob().empty()) {
+    evaluation.set_champion_blob(job.champion_blob());
+    absl::StatusOr<std::string> readings = blobs.Put(job.tenant(), evaluation.SerializeAsString());
+    if (!readings.ok()) return Annotate(readings.status(), "uploading the evaluation");
+    result.set_evaluation_blob(*readings);
+  }
   for (const auto& [name, value] : metrics) (*result.mutable_metrics())[name] = value;
   result.set_device(device);
   result.set_seconds(absl::ToDoubleSeconds(absl::Now() - start));
@@ -135,8 +171,8 @@ absl::StatusOr<store::v1::JobResult> TrainOcrHandler::Run(const store::v1::JobRe
   ASSIGN_OR_RETURN(const std::string directory, scratch_.JobDirectory(job.job()));
   ASSIGN_OR_RETURN(trainer::OcrTrainOptions options, OcrOptions(job));
   ASSIGN_OR_RETURN(const store::v1::DatasetManifest manifest, FetchDataset(*blobs, job));
-  ASSIGN_OR_RETURN(const std::vector<trainer::OcrExample> examples,
-                   OcrExamples(*blobs, job, manifest, context));
+  ASSIGN_OR_RETURN(const Round<trainer::OcrExample> round,
+                   OcrRound(*blobs, job, manifest, context));
   ASSIGN_OR_RETURN(options.warm_start,
                    FetchChampion(*blobs, job, absl::StrCat(directory, "/champion")));
   RETURN_IF_ERROR(context.Check());
@@ -152,11 +188,17 @@ absl::StatusOr<store::v1::JobResult> TrainOcrHandler::Run(const store::v1::JobRe
                                         now.images_per_second, now.train_loss));
   };
   ASSIGN_OR_RETURN(const trainer::OcrTrainResult trained,
-                   trainer::TrainOcr(examples, options, absl::StrCat(directory, "/model")));
+                   trainer::TrainOcr(round.examples, options, absl::StrCat(directory, "/model")));
+  store::v1::Evaluation evaluation;
+  if (!options.warm_start.empty()) {
+    const PredictOptions predict = {options_.threads, options_.device};
+    ASSIGN_OR_RETURN(evaluation, JudgeOcr({trained.model_path, options.warm_start}, round.judged,
+                                          predict, context));
+  }
   std::map<std::string, double> metrics = trained.metrics;
   metrics["items"] = manifest.items_size();
-  metrics["items_unusable"] = manifest.items_size() - static_cast<double>(examples.size());
-  return Deliver(*blobs, job, trained.model_path, metrics, options_.device, start);
+  metrics["items_unusable"] = round.unusable;
+  return Deliver(*blobs, job, trained.model_path, metrics, evaluation, options_.device, start);
 }
 
 void TrainOcrHandler::Forget(const store::v1::JobRecord& job) { scratch_.Forget(job.job()); }
@@ -174,14 +216,20 @@ absl::StatusOr<store::v1::JobResult> TrainRewardHandler::Run(const store::v1::Jo
   RETURN_IF_ERROR(ReadParam(job, "seed", &options.seed));
   ASSIGN_OR_RETURN(const std::string directory, scratch_.JobDirectory(job.job()));
   ASSIGN_OR_RETURN(const store::v1::DatasetManifest manifest, FetchDataset(*blobs, job));
-  ASSIGN_OR_RETURN(const std::vector<trainer::PreferenceItem> pairs, Pairs(manifest));
+  ASSIGN_OR_RETURN(const Round<trainer::PreferenceItem> round, PairRound(manifest));
+  ASSIGN_OR_RETURN(const std::string champion,
+                   FetchChampion(*blobs, job, absl::StrCat(directory, "/champion")));
   RETURN_IF_ERROR(context.Check());
-  context.SetProgress(absl::StrCat("learning from ", pairs.size(), " pairs"));
+  context.SetProgress(absl::StrCat("learning from ", round.examples.size(), " pairs"));
   const std::string path = absl::StrCat(directory, "/model");
   ASSIGN_OR_RETURN(const trainer::RewardTrainResult trained,
-                   trainer::TrainReward(pairs, options, path));
+                   trainer::TrainReward(round.examples, options, path));
   RETURN_IF_ERROR(context.Check());
-  return Deliver(*blobs, job, path, trained.metrics, "cpu", start);
+  store::v1::Evaluation evaluation;
+  if (!champion.empty()) {
+    ASSIGN_OR_RETURN(evaluation, JudgePairs({path, champion}, round.judged, context));
+  }
+  return Deliver(*blobs, job, path, trained.metrics, evaluation, "cpu", start);
 }
 
 void TrainRewardHandler::Forget(const store::v1::JobRecord& job) { scratch_.Forget(job.job()); }

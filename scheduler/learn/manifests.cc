@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "common/base/status.h"
 #include "scheduler/learn/dataset_split.h"
 
@@ -22,6 +23,8 @@ DatasetManifest::Split ToProto(Split split) {
       return DatasetManifest::VALIDATION;
     case Split::kTest:
       return DatasetManifest::TEST;
+    case Split::kWindow:
+      return DatasetManifest::WINDOW;
   }
   return DatasetManifest::SPLIT_UNSPECIFIED;
 }
@@ -29,7 +32,8 @@ DatasetManifest::Split ToProto(Split split) {
 }  // namespace
 
 absl::StatusOr<DatasetManifest> BuildDataset(const store::v1::ProjectRecord& project,
-                                             const store::LogIndex& index) {
+                                             const store::LogIndex& index,
+                                             const DatasetManifest* last) {
   DatasetManifest manifest;
   manifest.set_model(project.project());
   *manifest.mutable_schema() = project.settings().answer_schema();
@@ -44,10 +48,16 @@ absl::StatusOr<DatasetManifest> BuildDataset(const store::v1::ProjectRecord& pro
   }));
   std::sort(labelled.begin(), labelled.end(),
             [](const Labelled& a, const Labelled& b) { return a.task.task() < b.task.task(); });
+  absl::flat_hash_set<absl::string_view> known;
+  if (last != nullptr) {
+    for (const DatasetManifest::Item& item : last->items()) known.insert(item.id());
+  }
   std::vector<SplitItem> items;
   items.reserve(labelled.size());
-  for (const Labelled& l : labelled)
-    items.push_back({l.task.group(), l.task.task(), l.task.has_gold()});
+  for (const Labelled& l : labelled) {
+    const bool fresh = last != nullptr && !known.contains(l.task.task());
+    items.push_back({l.task.group(), l.task.task(), l.task.has_gold(), fresh});
+  }
   const std::vector<Split> splits = AssignSplits(items);
   for (size_t i = 0; i < labelled.size(); ++i) {
     DatasetManifest::Item& item = *manifest.add_items();
@@ -56,6 +66,7 @@ absl::StatusOr<DatasetManifest> BuildDataset(const store::v1::ProjectRecord& pro
     *item.mutable_answer() = std::move(*labelled[i].label.mutable_answer());
     item.set_weight(labelled[i].label.confidence());
     item.set_split(ToProto(splits[i]));
+    item.set_group(labelled[i].task.group());
   }
   return manifest;
 }

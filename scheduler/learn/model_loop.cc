@@ -10,8 +10,8 @@
 #include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
+#include "scheduler/learn/evidence.h"
 #include "scheduler/learn/manifests.h"
-#include "scheduler/learn/registry_steps.h"
 
 namespace fairlead::learn {
 namespace {
@@ -29,6 +29,17 @@ std::string TenantOf(absl::string_view key) { return std::string(key.substr(0, k
 std::string VersionNameOf(const std::string& key, int number) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(key, absl::MaxSplits('/', 1));
   return absl::StrCat("tenants/", parts.first, "/models/", parts.second, "/versions/", number);
+}
+
+// NOT_FOUND, DATA_LOSS or UNAVAILABLE as the store says; DATA_LOSS when the bytes are no T.
+template <typename T>
+absl::StatusOr<T> BlobAs(BlobStore& blobs, const std::string& tenant, const std::string& id) {
+  ASSIGN_OR_RETURN(const std::string bytes, blobs.Get(tenant, id));
+  T message;
+  if (!message.ParseFromString(bytes)) {
+    return absl::DataLossError(absl::StrCat("blob ", id, " is no ", message.GetTypeName()));
+  }
+  return message;
 }
 
 }  // namespace
@@ -62,6 +73,27 @@ absl::StatusOr<int> ModelLoop::ApplyFinished(absl::Time now) {
   }
 }
 
+absl::StatusOr<std::optional<RoundEvidence>> ModelLoop::EvidenceFor(
+    const store::v1::JobFinished& finished) {
+  if (finished.result().evaluation_blob().empty()) return std::nullopt;
+  const auto manifest = BlobAs<store::v1::DatasetManifest>(*parts_.blobs, finished.job().tenant(),
+                                                           finished.job().manifest_blob());
+  const auto evaluation = BlobAs<store::v1::Evaluation>(*parts_.blobs, finished.job().tenant(),
+                                                        finished.result().evaluation_blob());
+  for (const absl::Status& status : {manifest.status(), evaluation.status()}) {
+    if (absl::IsUnavailable(status)) return status;
+  }
+  absl::StatusOr<PairedEvidence> paired = !manifest.ok()     ? manifest.status()
+                                          : !evaluation.ok() ? evaluation.status()
+                                                             : EvidenceOf(*manifest, *evaluation);
+  if (!paired.ok()) {
+    FAIRLEAD_LOG(WARNING) << "evaluation not usable job=" << finished.job().job() << " error=\""
+                          << paired.status() << "\"";
+    return std::nullopt;
+  }
+  return RoundEvidence{*std::move(paired), evaluation->champion_blob()};
+}
+
 absl::Status ModelLoop::ApplyTraining(const store::v1::JobFinished& finished, absl::Time now) {
   std::optional<store::v1::ModelRecord> model = parts_.registry->Model(finished.job().model());
   if (!model.has_value()) return absl::OkStatus();
@@ -74,7 +106,8 @@ absl::Status ModelLoop::ApplyTraining(const store::v1::JobFinished& finished, ab
                           << finished.error() << "\"";
     model->clear_pending();
   } else {
-    const bool promoted = Register(finished, absl::ToUnixMillis(now), *model);
+    ASSIGN_OR_RETURN(const std::optional<RoundEvidence> evidence, EvidenceFor(finished));
+    const bool promoted = Register(finished, evidence, absl::ToUnixMillis(now), *model);
     FAIRLEAD_LOG(INFO) << "model registered version=" << finished.job().version()
                        << " promoted=" << promoted << " gate=\""
                        << model->versions(model->versions_size() - 1).gate_decision() << "\"";
@@ -104,10 +137,20 @@ absl::Status ModelLoop::ApplyPrelabels(const store::v1::JobFinished& finished) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<store::v1::DatasetManifest> ModelLoop::BuildManifest(
+    const store::v1::ProjectRecord& project, const store::v1::ModelRecord& model) {
+  if (model.versions().empty()) return BuildDataset(project, *parts_.index, nullptr);
+  const std::string& blob = model.versions(model.versions_size() - 1).manifest_blob();
+  const auto last =
+      BlobAs<store::v1::DatasetManifest>(*parts_.blobs, TenantOf(project.project()), blob);
+  RETURN_IF_ERROR(last.status());
+  return BuildDataset(project, *parts_.index, &*last);
+}
+
 absl::Status ModelLoop::StartTraining(const store::v1::ProjectRecord& project,
                                       store::v1::ModelRecord model, int64_t labels) {
   const std::string tenant = TenantOf(project.project());
-  ASSIGN_OR_RETURN(store::v1::DatasetManifest manifest, BuildDataset(project, *parts_.index));
+  ASSIGN_OR_RETURN(store::v1::DatasetManifest manifest, BuildManifest(project, model));
   ASSIGN_OR_RETURN(std::string blob, parts_.blobs->Put(tenant, DeterministicBytes(manifest)));
   store::v1::JobRecord& job = *model.mutable_pending();
   job.Clear();

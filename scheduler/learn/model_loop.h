@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "common/blob/blob_store.h"
 #include "common/queue/job_queue.h"
 #include "scheduler/dispatch/task_view.h"
+#include "scheduler/learn/registry_steps.h"
 #include "scheduler/store/event_codec.h"
 #include "scheduler/store/log_index.h"
 #include "scheduler/store/registry_store.h"
@@ -52,6 +54,10 @@ class ModelLoop final : public store::EventSink {
  private:
   absl::StatusOr<int> ApplyFinished(absl::Time now);
   absl::Status ApplyTraining(const store::v1::JobFinished& finished, absl::Time now);
+  // What the job's evaluation proves; nothing where it brought none or its blobs are gone.
+  absl::StatusOr<std::optional<RoundEvidence>> EvidenceFor(const store::v1::JobFinished& finished);
+  absl::StatusOr<store::v1::DatasetManifest> BuildManifest(const store::v1::ProjectRecord& project,
+                                                           const store::v1::ModelRecord& model);
   absl::Status ApplyPrelabels(const store::v1::JobFinished& finished);
   absl::StatusOr<int> EnsureTraining(const store::v1::ProjectRecord& project, absl::Time now);
   absl::Status StartTraining(const store::v1::ProjectRecord& project, store::v1::ModelRecord model,

@@ -37,8 +37,8 @@ struct PairedGateOptions {
   double level = 0.05;                  // Of the one-sided test of superiority.
   double slice_level = 0.025;           // Of all slices together (Bonferroni).
   size_t min_slice = 20;                // Smaller slices are not judged.
-  double max_calibration_error = 0.03;  // ECE, unless the champion's is as bad …
-  double calibration_slack = 0.015;     // … to within this.
+  double max_calibration_error = 0.03;  // ECE above what noise makes, unless the champion's is as …
+  double calibration_slack = 0.015;     // … bad to within this.
   double safety_false_alarms = 0.10;  // The share of safe replies refused at which recall is taken.
 };
 

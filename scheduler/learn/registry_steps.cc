@@ -1,5 +1,8 @@
 #include "scheduler/learn/registry_steps.h"
 
+#include <map>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "scheduler/learn/gate.h"
@@ -19,20 +22,27 @@ ModelVersionRecord* MutableVersion(ModelRecord& model, absl::string_view version
 }
 
 // The frozen test set decides; where a project has no gold, the validation split does.
-GateInput InputFor(const ModelRecord& model, const ModelVersionRecord& challenger) {
-  GateInput input;
-  input.challenger = {challenger.metrics().begin(), challenger.metrics().end()};
-  if (const ModelVersionRecord* champion = FindVersion(model, model.champion())) {
-    input.has_champion = true;
-    input.champion = {champion->metrics().begin(), champion->metrics().end()};
-  }
-  const std::string split = input.challenger.count("test.count") > 0 ? "test" : "validation";
+GateDecision JudgeFirst(const ModelRecord& model, const ModelVersionRecord& version) {
+  const std::map<std::string, double> metrics(version.metrics().begin(), version.metrics().end());
+  const std::string split = metrics.count("test.count") > 0 ? "test" : "validation";
   const bool pairs = model.kind() == fairlead::v1::TASK_KIND_PAIR;
-  input.metric = absl::StrCat(split, pairs ? ".pair_accuracy" : ".exact_match");
-  input.count_metric = split + ".count";
   // A pair model that guesses is right half the time; a reader that reads nothing never.
-  input.floor = pairs ? 0.5 : 0.0;
-  return input;
+  return DecideFirst(metrics, absl::StrCat(split, pairs ? ".pair_accuracy" : ".exact_match"),
+                     pairs ? 0.5 : 0.0);
+}
+
+GateDecision Judge(const ModelRecord& model, const ModelVersionRecord& version,
+                   const std::optional<RoundEvidence>& evidence) {
+  const ModelVersionRecord* champion = FindVersion(model, model.champion());
+  if (champion == nullptr) return JudgeFirst(model, version);
+  if (!evidence.has_value()) {
+    return {false, "refused: the worker sent no readings of the judged items"};
+  }
+  if (evidence->champion_blob != champion->blob()) {
+    return {false, absl::StrCat("refused: judged beside another model than ", model.champion())};
+  }
+  PairedDecision decision = DecidePaired(evidence->paired);
+  return {decision.promote, std::move(decision.reason)};
 }
 
 void Crown(ModelRecord& model, ModelVersionRecord& version) {
@@ -53,7 +63,8 @@ const ModelVersionRecord* FindVersion(const ModelRecord& model, absl::string_vie
   return nullptr;
 }
 
-bool Register(const store::v1::JobFinished& finished, int64_t now_ms, ModelRecord& model) {
+bool Register(const store::v1::JobFinished& finished, const std::optional<RoundEvidence>& evidence,
+              int64_t now_ms, ModelRecord& model) {
   ModelVersionRecord record;
   record.set_version(finished.job().version());
   record.set_blob(finished.result().artefact_blob());
@@ -62,7 +73,8 @@ bool Register(const store::v1::JobFinished& finished, int64_t now_ms, ModelRecor
   *record.mutable_metrics() = finished.result().metrics();
   record.set_create_ms(now_ms);
   record.set_job(finished.job().job());
-  const GateDecision decision = DecidePromotion(InputFor(model, record));
+  record.set_evaluation_blob(finished.result().evaluation_blob());
+  const GateDecision decision = Judge(model, record, evidence);
   record.set_gate_decision(decision.reason);
   record.set_state(ModelVersion::REFUSED);
   ModelVersionRecord& stored = *model.add_versions();

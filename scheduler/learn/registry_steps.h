@@ -2,11 +2,13 @@
 // shells commit them by compare-and-set of the record's revision.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "fairlead/store/v1/records.pb.h"
+#include "scheduler/learn/paired_gate.h"
 
 namespace fairlead::learn {
 
@@ -14,11 +16,18 @@ namespace fairlead::learn {
 const store::v1::ModelVersionRecord* FindVersion(const store::v1::ModelRecord& model,
                                                  absl::string_view version);
 
+// What a round proved about its version against the champion whose model is `champion_blob`.
+struct RoundEvidence {
+  PairedEvidence paired;
+  std::string champion_blob;
+};
+
 // Adds the version that a finished training job made and lets the gate decide: champion, with the
-// old one as `previous`, or REFUSED. The pending job is cleared when it is this one. Returns
-// whether it was promoted.
-bool Register(const store::v1::JobFinished& finished, int64_t now_ms,
-              store::v1::ModelRecord& model);
+// old one as `previous`, or REFUSED. A first version has to pass its floor; where there is a
+// champion, a version without evidence, or judged beside another model than that champion, is
+// refused. The pending job is cleared when it is this one. Returns whether it was promoted.
+bool Register(const store::v1::JobFinished& finished, const std::optional<RoundEvidence>& evidence,
+              int64_t now_ms, store::v1::ModelRecord& model);
 
 // NOT_FOUND; FAILED_PRECONDITION / STATE_CHAMPION when it is the champion already.
 absl::Status Promote(absl::string_view version, absl::string_view why,

@@ -48,5 +48,25 @@ TEST(DatasetSplitTest, NothingIsTrainedOnBesideGold) {
   EXPECT_EQ(SplitName(Split::kValidation), "VALIDATION");
 }
 
+TEST(DatasetSplitTest, TheWindowIsAQuarterOfWhatIsNewAndTrainedOnInTheNextRound) {
+  std::vector<std::string> groups, ids;
+  for (int i = 0; i < 4'000; ++i) {
+    groups.push_back(absl::StrCat("g", i / 2));
+    ids.push_back(absl::StrCat("t", i));
+  }
+  std::vector<SplitItem> items;
+  for (int i = 0; i < 4'000; ++i) items.push_back({groups[i], ids[i], false, i >= 2'001});
+  const std::vector<Split> now = AssignSplits(items);
+  for (SplitItem& item : items) item.fresh = false;
+  const std::vector<Split> next = AssignSplits(items);
+  int window = 0;
+  for (int i = 0; i < 4'000; ++i) {
+    window += now[i] == Split::kWindow;
+    if (i < 2'002) EXPECT_NE(now[i], Split::kWindow) << "known, or beside what is known";
+    EXPECT_EQ(next[i], now[i] == Split::kWindow ? Split::kTrain : now[i]);
+  }
+  EXPECT_NEAR(window / (1'998 * 0.85), 0.25, 0.04);
+}
+
 }  // namespace
 }  // namespace fairlead::learn

@@ -246,8 +246,9 @@ store::v1::JobRecord WorkerCluster::MakeTrainReward(const std::string& job, int 
     *item.mutable_payload()->mutable_pair() = PoliteAndRude(i);
     item.mutable_answer()->set_preferred(i % 2 == 0 ? v1::Answer::SIDE_A : v1::Answer::SIDE_B);
     item.set_weight(1);
-    item.set_split(i % 5 == 4 ? store::v1::DatasetManifest::VALIDATION
-                              : store::v1::DatasetManifest::TRAIN);
+    item.set_split(i % 5 == 4    ? store::v1::DatasetManifest::VALIDATION
+                   : i % 10 == 3 ? store::v1::DatasetManifest::WINDOW
+                                 : store::v1::DatasetManifest::TRAIN);
   }
   store::v1::JobRecord record;
   record.set_job(job);

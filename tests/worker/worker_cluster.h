@@ -51,7 +51,8 @@ class WorkerCluster {
   // test) and makes a job of them.
   store::v1::JobRecord MakeTrainOcr(const std::string& job, int count, int epochs);
   store::v1::JobRecord MakePrelabelOcr(const std::string& job, const std::string& model, int count);
-  // Pairs whose better answer is the polite one; which side that is alternates.
+  // Pairs whose better answer is the polite one; which side that is alternates. One in ten is in
+  // the window.
   store::v1::JobRecord MakeTrainReward(const std::string& job, int count);
   store::v1::JobRecord MakePrelabelReward(const std::string& job, const std::string& model,
                                           int count);

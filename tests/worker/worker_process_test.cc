@@ -61,6 +61,7 @@ TEST_F(WorkerProcessTest, TrainsThenPrelabelsWithTheModel) {
   EXPECT_EQ(result.metrics().at("items_unusable"), 0);
   EXPECT_EQ(result.metrics().at("test.count"), kItems / 8);
   EXPECT_TRUE(*cluster_->blobs().Has("acme", result.artefact_blob()));
+  EXPECT_EQ(result.evaluation_blob(), "") << "there was no champion";
 
   Enqueue(cluster_->MakePrelabelOcr("prelabel-1", result.artefact_blob(), 70));
   const store::v1::JobFinished read = cluster_->AwaitFinished("prelabel-1");
@@ -96,6 +97,35 @@ TEST_F(WorkerProcessTest, LearnsWhatIsPreferredAndSaysSo) {
     EXPECT_EQ(prelabel.answer().preferred(), i % 2 == 0 ? v1::Answer::SIDE_A : v1::Answer::SIDE_B);
     EXPECT_GE(prelabel.confidence(), 0.5);
     EXPECT_EQ(prelabel.model_version(), "tenants/acme/models/reward/versions/3");
+  }
+}
+
+TEST_F(WorkerProcessTest, BesideAChampionEveryJudgedItemIsReadByBoth) {
+  cluster_->StartWorker();
+  store::v1::JobRecord images = cluster_->MakeTrainOcr("train-1", kItems, /*epochs=*/1);
+  Enqueue(images);
+  Enqueue(cluster_->MakeTrainReward("train-2", 100));
+  images.set_champion_blob(cluster_->AwaitFinished("train-1").result().artefact_blob());
+  store::v1::JobRecord pairs = cluster_->MakeTrainReward("train-4", 200);
+  pairs.set_champion_blob(cluster_->AwaitFinished("train-2").result().artefact_blob());
+  images.set_job("train-3");
+  for (const store::v1::JobRecord& job : {images, pairs}) {
+    Enqueue(job);
+    const store::v1::JobFinished trained = cluster_->AwaitFinished(job.job());
+    ASSERT_FALSE(trained.dead()) << trained.error();
+    store::v1::Evaluation evaluation;
+    auto bytes = cluster_->blobs().Get("acme", trained.result().evaluation_blob());
+    ASSERT_TRUE(bytes.ok() && evaluation.ParseFromString(*bytes)) << bytes.status();
+    EXPECT_EQ(evaluation.champion_blob(), job.champion_blob());
+    EXPECT_EQ(evaluation.items_size(), job.kind() == "train-ocr" ? kItems / 8 : 20);
+    for (const store::v1::Evaluation::Item& item : evaluation.items()) {
+      for (const auto& reading : {item.version(), item.champion()}) {
+        EXPECT_GT(reading.loss(), 0) << item.id();
+        EXPECT_LT(reading.loss(), 30) << item.id();
+        EXPECT_GT(reading.confidence(), 0) << item.id();
+        EXPECT_LE(reading.confidence(), 1) << item.id();
+      }
+    }
   }
 }
 

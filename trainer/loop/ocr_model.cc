@@ -44,6 +44,23 @@ class TorchOcrModel : public OcrModel {
     });
   }
 
+  absl::StatusOr<std::vector<OcrJudgement>> Judge(absl::Span<const OcrExample> examples) override {
+    return CatchTorch([&]() -> absl::StatusOr<std::vector<OcrJudgement>> {
+      std::vector<GrayImage> images;
+      for (const OcrExample& example : examples) images.push_back(example.image);
+      ASSIGN_OR_RETURN(const LogitsTable table, Compute(images));
+      std::vector<OcrJudgement> judgements;
+      for (size_t i = 0; i < examples.size(); ++i) {
+        const OcrPrediction reading = ReadImage(table, i, config_.alphabet, config_.temperature);
+        judgements.push_back({reading.text == examples[i].text,
+                              TextNegativeLogLikelihood(table, i, examples[i].text,
+                                                        config_.alphabet, config_.temperature),
+                              reading.confidence});
+      }
+      return judgements;
+    });
+  }
+
  private:
   absl::StatusOr<LogitsTable> Compute(absl::Span<const GrayImage> images) {
     if (images.empty()) return LogitsTable();
