@@ -17,6 +17,7 @@ fairlead_library(fairlead_decisions
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/policy.cc
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/standing.cc
     ${CMAKE_CURRENT_LIST_DIR}/learn/dataset_split.cc
+    ${CMAKE_CURRENT_LIST_DIR}/learn/adwin.cc
     ${CMAKE_CURRENT_LIST_DIR}/learn/evidence.cc
     ${CMAKE_CURRENT_LIST_DIR}/learn/gate.cc
     ${CMAKE_CURRENT_LIST_DIR}/learn/paired_gate.cc

@@ -172,6 +172,11 @@ v1::ModelVersion ToModelVersion(const store::v1::ModelVersionRecord& record) {
   version.set_manifest_blob(record.manifest_blob());
   version.set_state(record.state());
   *version.mutable_metrics() = record.metrics();
+  if (record.served() > 0) {
+    (*version.mutable_metrics())["service.count"] = static_cast<double>(record.served());
+    (*version.mutable_metrics())["service.agreement"] =
+        static_cast<double>(record.served_right()) / static_cast<double>(record.served());
+  }
   version.set_gate_decision(record.gate_decision());
   *version.mutable_create_time() = ToTimestamp(record.create_ms());
   return version;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "common/base/hash.h"
 #include "common/base/log.h"
+#include "common/base/metrics.h"
 #include "common/base/status.h"
 #include "scheduler/learn/evidence.h"
 #include "scheduler/learn/manifests.h"
@@ -20,6 +21,9 @@ constexpr size_t kPrelabelBatch = 128;
 constexpr size_t kPrelabelsInFlight = 1024;
 constexpr absl::Duration kEnqueueCheck = absl::Seconds(5);
 constexpr absl::Duration kAskAgain = absl::Minutes(5);
+constexpr int64_t kOutcomesBatch = 20;
+constexpr absl::Duration kWatchEvery = absl::Seconds(30);
+constexpr int64_t kFreshAfterDrift = 20;  // Labels; fewer would train the same model again.
 // Prelabels are seconds of work that save people's; training runs behind them.
 constexpr int kTrainPriority = 5;
 constexpr int kPrelabelPriority = 1;
@@ -51,6 +55,7 @@ std::string ModelKindOf(fairlead::v1::TaskKind kind) {
 }
 
 void ModelLoop::Apply(const store::v1::Event& event, int64_t) {
+  watch_.Apply(event);
   MutexLock lock(&mu_);
   if (event.has_job_finished()) finished_.push_back(event.job_finished());  // Of an older version.
   for (const store::v1::JobFinished& one : event.jobs_finished().jobs()) finished_.push_back(one);
@@ -171,6 +176,28 @@ absl::Status ModelLoop::StartTraining(const store::v1::ProjectRecord& project,
   return parts_.jobs->Enqueue(enqueued, kTrainPriority).status();
 }
 
+absl::Status ModelLoop::Watch(const store::v1::ProjectRecord& project, absl::Time now) {
+  const Outcomes outcomes = watch_.Pending(project.project());
+  if (outcomes.drift) drifted_.insert(project.project());
+  if (outcomes.total() == 0) return absl::OkStatus();
+  // The record holds all versions: it is written for many outcomes at once.
+  if (outcomes.total() < kOutcomesBatch && now - last_watch_ < kWatchEvery) return absl::OkStatus();
+  std::optional<store::v1::ModelRecord> model = parts_.registry->Model(project.project());
+  if (!model.has_value()) return absl::OkStatus();
+  AddOutcomes(outcomes, *model);
+  const std::string champion = model->champion();
+  const bool back = RollBackIfWorse(*model);
+  absl::Status put = parts_.registry_store->PutModel(*std::move(model)).status();
+  if (ReasonOf(put) == "REVISION_CHANGED") return absl::OkStatus();  // The next round adds them.
+  RETURN_IF_ERROR(put);
+  watch_.Settle(project.project(), outcomes);
+  if (back) {
+    FAIRLEAD_LOG(WARNING) << "model taken back version=" << champion;
+    CounterOf("fairlead_models_rolled_back_total", "Champions taken back in service.").Increment();
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<int> ModelLoop::EnsureTraining(const store::v1::ProjectRecord& project,
                                               absl::Time now) {
   const fairlead::v1::ModelLoop& loop = project.settings().model_loop();
@@ -196,8 +223,14 @@ absl::StatusOr<int> ModelLoop::EnsureTraining(const store::v1::ProjectRecord& pr
                          parts_.index->OldestLabelAfter(project.project(), model.trained_labels());
   const int64_t patience_ms =
       loop.train_after().seconds() * 1000 + loop.train_after().nanos() / 1'000'000;
-  if (fresh < loop.train_after_labels() && age_ms < patience_ms) return 0;
+  const bool drifted = drifted_.contains(project.project()) && fresh >= kFreshAfterDrift;
+  if (fresh < loop.train_after_labels() && age_ms < patience_ms && !drifted) return 0;
+  if (drifted) {
+    FAIRLEAD_LOG(WARNING) << "champion's error has risen: training version=" << model.champion();
+    CounterOf("fairlead_models_drift_alarms_total", "Risen errors of champions.").Increment();
+  }
   RETURN_IF_ERROR(StartTraining(project, std::move(model), labels));
+  drifted_.erase(project.project());
   return 1;
 }
 
@@ -250,11 +283,13 @@ absl::StatusOr<int> ModelLoop::EnsurePrelabels(const store::v1::ProjectRecord& p
 absl::StatusOr<int> ModelLoop::RunOnce(absl::Time now) {
   ASSIGN_OR_RETURN(int done, ApplyFinished(now));
   for (const store::v1::ProjectRecord& project : parts_.registry->Projects("", "", SIZE_MAX)) {
+    RETURN_IF_ERROR(Watch(project, now));
     absl::StatusOr<int> trained = EnsureTraining(project, now);
     if (!trained.ok() && ReasonOf(trained.status()) != "REVISION_CHANGED") return trained.status();
     ASSIGN_OR_RETURN(int prelabels, EnsurePrelabels(project, now));
     done += (trained.ok() ? *trained : 0) + prelabels;
   }
+  if (now - last_watch_ >= kWatchEvery) last_watch_ = now;
   if (now - last_enqueue_check_ >= kEnqueueCheck) {
     last_enqueue_check_ = now;
     // Tasks that ended need not be remembered.

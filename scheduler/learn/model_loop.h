@@ -1,6 +1,8 @@
 // LOOP: from labels to models to prelabels (hops 11, 13 and 14). For every project that asks for
-// it: enough new labels → dataset manifest → training job; a finished one → registered, judged by
-// the gate, promoted or refused; the champion → prelabel jobs for the tasks that wait.
+// it: enough new labels, old ones, or a champion whose error has risen → dataset manifest →
+// training job; a finished one → registered, judged by the gate, promoted or refused; the champion
+// → prelabel jobs for the tasks that wait; what it turns out to be worth → kept, or the former one
+// again.
 //
 // Everything is kept in the model's record (one pending job a model) and in the lane, under
 // deterministic ids: a loop that dies anywhere is taken up by the next, and a job that Redis forgot
@@ -23,6 +25,7 @@
 #include "common/queue/job_queue.h"
 #include "scheduler/dispatch/task_view.h"
 #include "scheduler/learn/registry_steps.h"
+#include "scheduler/learn/service_watch.h"
 #include "scheduler/store/event_codec.h"
 #include "scheduler/store/log_index.h"
 #include "scheduler/store/registry_store.h"
@@ -59,6 +62,8 @@ class ModelLoop final : public store::EventSink {
   absl::StatusOr<store::v1::DatasetManifest> BuildManifest(const store::v1::ProjectRecord& project,
                                                            const store::v1::ModelRecord& model);
   absl::Status ApplyPrelabels(const store::v1::JobFinished& finished);
+  // Notes what champions were worth in service, and takes one back that does worse.
+  absl::Status Watch(const store::v1::ProjectRecord& project, absl::Time now);
   absl::StatusOr<int> EnsureTraining(const store::v1::ProjectRecord& project, absl::Time now);
   absl::Status StartTraining(const store::v1::ProjectRecord& project, store::v1::ModelRecord model,
                              int64_t labels);
@@ -74,6 +79,9 @@ class ModelLoop final : public store::EventSink {
   // Prelabels asked for, by task. Asked again after a while, and by the next process.
   absl::flat_hash_map<std::string, Asked> asked_;
   absl::Time last_enqueue_check_ = absl::InfinitePast();
+  absl::Time last_watch_ = absl::InfinitePast();
+  absl::flat_hash_set<std::string> drifted_;  // Projects whose champion's error has risen.
+  ServiceWatch watch_;
 
   Mutex mu_;
   std::deque<store::v1::JobFinished> finished_ ABSL_GUARDED_BY(mu_);

@@ -1,0 +1,59 @@
+// What the champions turn out to be worth in service: their prelabels against the labels that
+// people decided afterwards (the champion's prequential record). Fed by events; kept in the model's
+// record.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "common/base/mutex.h"
+#include "fairlead/store/v1/records.pb.h"
+#include "scheduler/learn/adwin.h"
+
+namespace fairlead::learn {
+
+// New outcomes by version, full name.
+struct Outcomes {
+  struct Count {
+    int64_t served = 0, right = 0;
+  };
+  std::map<std::string, Count> versions;
+  bool drift = false;  // The champion's error has risen (Adwin).
+  int64_t total() const;
+};
+
+// Thread-safe. Memory: one entry a prelabelled task that is open. What was not taken when the
+// process ends is lost, and the detector of drift begins anew.
+class ServiceWatch {
+ public:
+  // Looks at prelabels, labels and ends; a label without a person's answer proves nothing.
+  void Apply(const store::v1::Event& event);
+  // What is new for `project`; it stays until Settle.
+  Outcomes Pending(absl::string_view project) const;
+  // These outcomes are in the model's record.
+  void Settle(absl::string_view project, const Outcomes& outcomes);
+
+ private:
+  struct Project {
+    Outcomes pending;
+    std::string version;  // The detector's.
+    Adwin error;
+  };
+  mutable Mutex mu_;
+  absl::flat_hash_map<std::string, store::v1::PrelabelRecord> open_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<std::string, Project> projects_ ABSL_GUARDED_BY(mu_);
+};
+
+// Adds the outcomes to the versions they are of; those of unknown versions are dropped.
+void AddOutcomes(const Outcomes& outcomes, store::v1::ModelRecord& model);
+
+// Takes a champion back that serves worse than the one before it did: while it has served fewer
+// than 300 labels, its share of right ones is compared with the former champion's by the z-test of
+// two proportions, one-sided at 0.1 %, each side at least 50 labels. Writes the reason with its
+// numbers to the version's gate decision and returns whether it was taken back. Pure.
+bool RollBackIfWorse(store::v1::ModelRecord& model);
+
+}  // namespace fairlead::learn

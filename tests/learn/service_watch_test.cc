@@ -1,0 +1,115 @@
+#include "scheduler/learn/service_watch.h"
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace fairlead::learn {
+namespace {
+
+using ::testing::HasSubstr;
+
+store::v1::Event Prelabelled(const std::string& task, const std::string& text, int version) {
+  store::v1::Event event;
+  event.set_project("t/p");
+  event.set_key(task);
+  event.mutable_prelabelled()->set_task(task);
+  event.mutable_prelabelled()->mutable_answer()->set_text(text);
+  event.mutable_prelabelled()->set_model_version(absl::StrCat("v", version));
+  return event;
+}
+
+store::v1::Event Completed(const std::string& task, const std::string& text, int answers = 1) {
+  store::v1::Event event;
+  event.set_project("t/p");
+  event.set_key(task);
+  event.mutable_completed()->mutable_answer()->set_text(text);
+  event.mutable_completed()->set_answers(answers);
+  return event;
+}
+
+store::v1::ModelRecord Model(int former_right, int former_served, int right, int served) {
+  store::v1::ModelRecord model;
+  for (int i = 1; i <= 2; ++i) model.add_versions()->set_version(absl::StrCat("v", i));
+  model.mutable_versions(0)->set_served(former_served);
+  model.mutable_versions(0)->set_served_right(former_right);
+  model.mutable_versions(1)->set_served(served);
+  model.mutable_versions(1)->set_served_right(right);
+  model.set_champion("v2");
+  model.set_previous("v1");
+  return model;
+}
+
+TEST(ServiceWatchTest, APrelabelIsHeldAgainstTheLabelThatPeopleDecided) {
+  ServiceWatch watch;
+  watch.Apply(Prelabelled("a", "1.00", 1));
+  watch.Apply(Prelabelled("a", "2.00", 2));  // The newer champion's counts.
+  watch.Apply(Completed("a", "2.00"));
+  watch.Apply(Prelabelled("b", "3.00", 2));
+  watch.Apply(Completed("b", "3.50"));
+  watch.Apply(Prelabelled("c", "4.00", 2));
+  watch.Apply(Completed("c", "4.00", /*answers=*/0));  // Nobody looked.
+  watch.Apply(Completed("d", "5.00"));                 // No prelabel.
+  const Outcomes outcomes = watch.Pending("t/p");
+  ASSERT_EQ(outcomes.versions.size(), 1u);
+  EXPECT_EQ(outcomes.versions.at("v2").served, 2);
+  EXPECT_EQ(outcomes.versions.at("v2").right, 1);
+  store::v1::ModelRecord model = Model(0, 0, 7, 8);
+  AddOutcomes(outcomes, model);
+  EXPECT_EQ(model.versions(1).served(), 10);
+  EXPECT_EQ(model.versions(1).served_right(), 8);
+}
+
+TEST(ServiceWatchTest, WhatIsSettledIsNotCountedAgainAndWhatCameMeanwhileIs) {
+  ServiceWatch watch;
+  watch.Apply(Prelabelled("a", "1", 1));
+  watch.Apply(Completed("a", "1"));
+  const Outcomes taken = watch.Pending("t/p");
+  watch.Apply(Prelabelled("b", "1", 1));
+  watch.Apply(Completed("b", "2"));
+  watch.Settle("t/p", taken);
+  EXPECT_EQ(watch.Pending("t/p").total(), 1);
+  EXPECT_EQ(watch.Pending("t/p").versions.at("v1").right, 0);
+  watch.Settle("t/p", watch.Pending("t/p"));
+  EXPECT_EQ(watch.Pending("t/p").total(), 0);
+}
+
+TEST(ServiceWatchTest, ARisenErrorIsDriftUntilItIsSettled) {
+  ServiceWatch watch;
+  for (int i = 0; i < 300; ++i) {
+    const std::string task = absl::StrCat("t", i);
+    watch.Apply(Prelabelled(task, "1", 1));
+    watch.Apply(Completed(task, i < 200 ? "1" : "2"));
+    if (i == 199) {
+      EXPECT_FALSE(watch.Pending("t/p").drift);
+    }
+  }
+  EXPECT_TRUE(watch.Pending("t/p").drift);
+  watch.Settle("t/p", watch.Pending("t/p"));
+  EXPECT_FALSE(watch.Pending("t/p").drift);
+}
+
+TEST(RollBackTest, AChampionThatServesWorseIsTakenBackWithTheNumbers) {
+  store::v1::ModelRecord model = Model(190, 200, 35, 50);
+  EXPECT_TRUE(RollBackIfWorse(model));
+  EXPECT_EQ(model.champion(), "v1");
+  EXPECT_EQ(model.previous(), "v2");
+  EXPECT_THAT(model.versions(1).gate_decision(),
+              HasSubstr("taken back: in service right on 35 of 50, v1 on 190 of 200"));
+  EXPECT_FALSE(RollBackIfWorse(model)) << "the better one stays";
+}
+
+TEST(RollBackTest, NoiseTooFewLabelsOrALongServiceTakeNothingBack) {
+  for (store::v1::ModelRecord model :
+       {Model(190, 200, 45, 50), Model(190, 200, 30, 49), Model(49, 49, 30, 60),
+        Model(290, 300, 200, 300), Model(200, 200, 100, 100)}) {
+    EXPECT_FALSE(RollBackIfWorse(model)) << model.ShortDebugString();
+    EXPECT_EQ(model.champion(), "v2");
+  }
+  store::v1::ModelRecord first = Model(190, 200, 10, 50);
+  first.clear_previous();
+  EXPECT_FALSE(RollBackIfWorse(first));
+}
+
+}  // namespace
+}  // namespace fairlead::learn
