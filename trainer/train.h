@@ -57,8 +57,10 @@ enum class Command {
 struct OcrTrainOptions {
   std::string variant =
       "auto";  // full | half | quarter | eighth | tiny | auto (by device and data).
-  // column | flat | gappos | ctc | auto (by the labels; with enough of them after a brief trial).
-  std::string head = "auto";
+  std::string head = "auto";  // column | flat | gappos | ctc | auto (by the labels).
+  // Of a head "auto": train the candidates briefly and keep the one that reads more, where there
+  // are enough examples to tell. Costs up to a fifth of the run.
+  bool try_heads = false;
   int image_height = 0;  // Zero: 32 or 64, whichever is nearer to the images.
   int image_width = 0;   // Zero: as wide as nine in ten of the images at that height.
   // Zero: chosen from the number of examples, the variant and whether the start is warm.

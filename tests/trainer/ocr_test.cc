@@ -59,7 +59,9 @@ TEST(TrainOcrTest, ResumesToTheSameBitsFromAnyStop) {
   }
 }
 
-TEST(TrainOcrTest, ResumesToTheSameBitsAfterAKillAndATornCheckpoint) {
+class BadCheckpointTest : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(BadCheckpointTest, IsPassedOverAndTheBitsAreTheSame) {
   const auto examples = SmallSet();
   const std::string unbroken = Scratch("unbroken2.safetensors");
   ASSERT_TRUE(TrainOcr(examples, ShortRun(), unbroken).ok());
@@ -76,11 +78,14 @@ TEST(TrainOcrTest, ResumesToTheSameBitsAfterAKillAndATornCheckpoint) {
     kept.push_back(entry.path().string());
   }
   ASSERT_EQ(kept.size(), 2u);
-  const std::string newest = std::max(kept[0], kept[1]);
-  fs::resize_file(newest, fs::file_size(newest) / 2);
+  const std::string newest = std::max(kept[0], kept[1]), older = std::min(kept[0], kept[1]);
+  if (GetParam() == "torn") fs::resize_file(newest, fs::file_size(newest) / 2);
+  if (GetParam() == "swapped") fs::copy_file(older, newest, fs::copy_options::overwrite_existing);
   ASSERT_TRUE(TrainOcr(examples, options, path).ok());
   EXPECT_EQ(DigestOfFile(path), DigestOfFile(unbroken));
 }
+
+INSTANTIATE_TEST_SUITE_P(AfterAKill, BadCheckpointTest, ::testing::Values("torn", "swapped"));
 
 TEST(TrainOcrTest, OtherSeedsGiveOtherModels) {
   const auto examples = SmallSet();
@@ -152,6 +157,51 @@ TEST(TrainOcrTest, PoisonedExamplesAreNamedOrOutlived) {
   ASSERT_TRUE(sound.ok() && poisoned.ok()) << poisoned.status();
   EXPECT_EQ(poisoned->validation.count, sound->validation.count);
   EXPECT_LE(poisoned->validation.exact_match, sound->validation.exact_match);
+}
+
+TEST(TrainOcrTest, ATextTooLongForTheHeadIsNamed) {
+  auto examples = SmallSet();
+  examples[5].text = std::string(40, '7');
+  OcrTrainOptions options = ShortRun();
+  options.head = "ctc";
+  const absl::Status status = TrainOcr(examples, options, Scratch("long.safetensors")).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_NE(status.message().find("in " + examples[5].id), absl::string_view::npos) << status;
+}
+
+TEST(TrainOcrTest, HeadsAreTriedWhereThereAreEnoughExamples) {
+  PortalImages images(13);
+  auto examples = images.DrawMany(1500, 2, 2, Split::kTrain);
+  for (const auto& one : images.DrawMany(30, 2, 2, Split::kValidation)) examples.push_back(one);
+  OcrTrainOptions options;
+  options.variant = "tiny";
+  options.image_height = 16;
+  options.image_width = 64;
+  options.epochs = 1;
+  options.try_heads = true;
+  options.checkpoint_directory = Scratch("trials");
+  fs::remove_all(options.checkpoint_directory);
+  std::vector<HeadTrial> trials;
+  options.on_trial = [&](const HeadTrial& trial) { trials.push_back(trial); };
+  int64_t asked = 0;
+  options.command = [&] {  // Stops in the run proper.
+    return trials.size() == 2 && ++asked == 20 ? Command::kCheckpointAndStop : Command::kContinue;
+  };
+  const std::string path = Scratch("tried.safetensors");
+  EXPECT_TRUE(absl::IsCancelled(TrainOcr(examples, options, path).status()));
+  ASSERT_EQ(trials.size(), 2u);
+  EXPECT_NE(trials[0].head, trials[1].head);
+  const HeadTrial& better = trials[0].exact_match >= trials[1].exact_match ? trials[0] : trials[1];
+  // A choice once made stands, and is not made again.
+  const auto resumed = TrainOcr(examples, options, path);
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_EQ(trials.size(), 2u);
+  EXPECT_EQ(resumed->head, better.head);
+  options.head = better.head;
+  options.checkpoint_directory.clear();
+  options.command = nullptr;
+  ASSERT_TRUE(TrainOcr(examples, options, Scratch("given.safetensors")).ok());
+  EXPECT_EQ(DigestOfFile(path), DigestOfFile(Scratch("given.safetensors")));
 }
 
 TEST(OcrModelTest, RefusesTornFilesAndReadsSoundOnes) {

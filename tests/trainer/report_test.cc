@@ -137,11 +137,12 @@ TEST_F(OcrFolderTest, ReadsImagesAtAnyDepthAndCountsTheRest) {
 TEST_F(OcrFolderTest, SetsUnusableItemsAsideAndNamesBrokenLines) {
   Write("labels.tsv",
         "train/a.png\t1\ntrain/torn.png\t2\ntrain/missing.png\t3\ntrain/deep/b.jpeg\t\xff\n"
-        "val/c.png\t4\n");
+        "val/c.png\t4\ntrain/unnamed\t" +
+            std::string(600, '9') + "\n");
   const auto read = ReadOcrFolder(folder_, 1);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->examples.size(), 2u);
-  EXPECT_EQ(read->set_aside.size(), 3u);
+  EXPECT_EQ(read->set_aside.size(), 4u);
   Write("labels.tsv", "train/a.png\t1\ntrain/a.png\t2\nval/c.png\t4\n");
   const auto twice = ReadOcrFolder(folder_, 1).status();
   EXPECT_TRUE(absl::StrContains(twice.message(), "labels.tsv:2")) << twice;

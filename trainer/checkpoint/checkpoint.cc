@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 
@@ -16,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kFormat[] = "fairlead.checkpoint.v1";
+constexpr char kEnding[] = ".safetensors";
 constexpr size_t kKept = 2;
 
 // Runs may share a folder, so a file's name says whose it is.
@@ -30,7 +32,7 @@ std::vector<std::string> CheckpointPaths(const std::string& directory,
   std::error_code error;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename().string();
-    if (absl::StartsWith(name, NamePrefix(run_digest)) && absl::EndsWith(name, ".safetensors")) {
+    if (absl::StartsWith(name, NamePrefix(run_digest)) && absl::EndsWith(name, kEnding)) {
       paths.push_back(it->path().string());
     }
   }
@@ -39,7 +41,12 @@ std::vector<std::string> CheckpointPaths(const std::string& directory,
 }
 
 absl::StatusOr<StoredCheckpoint> ReadCheckpoint(const std::string& path) {
-  ASSIGN_OR_RETURN(TensorFile file, TensorFile::Read(path));
+  ASSIGN_OR_RETURN(std::string bytes, ReadWholeFile(path));
+  if (!absl::EndsWith(path, absl::StrCat("-", Sha256Hex(bytes), kEnding))) {
+    return Error(absl::StatusCode::kDataLoss, "MODEL_FILE_CORRUPT",
+                 "the content is not what the name says");
+  }
+  ASSIGN_OR_RETURN(TensorFile file, TensorFile::Parse(std::move(bytes)));
   ASSIGN_OR_RETURN(const std::string format, file.Metadata("format"));
   if (format != kFormat) return FieldError("format", absl::StrCat("is not ", kFormat));
   Checkpoint checkpoint;
@@ -61,15 +68,18 @@ absl::Status WriteCheckpoint(const std::string& directory, const Checkpoint& che
                              absl::Span<const TensorBytes> tensors) {
   std::error_code error;
   fs::create_directories(directory, error);
-  const std::string path = absl::StrCat(directory, "/", NamePrefix(checkpoint.run_digest),
-                                        absl::StrFormat("%012d", checkpoint.step), ".safetensors");
-  const TensorMetadata metadata = {{"format", kFormat},
-                                   {"run_digest", checkpoint.run_digest},
-                                   {"step", absl::StrCat(checkpoint.step)},
-                                   {"epoch", absl::StrCat(checkpoint.epoch)},
-                                   {"micro_batch", absl::StrCat(checkpoint.micro_batch)},
-                                   {"curve", checkpoint.curve_json}};
-  RETURN_IF_ERROR(WriteFileAtomically(path, EncodeTensorFile(tensors, metadata)));
+  TensorMetadata metadata = checkpoint.run;
+  metadata["format"] = kFormat;
+  metadata["run_digest"] = checkpoint.run_digest;
+  metadata["step"] = absl::StrCat(checkpoint.step);
+  metadata["epoch"] = absl::StrCat(checkpoint.epoch);
+  metadata["micro_batch"] = absl::StrCat(checkpoint.micro_batch);
+  metadata["curve"] = checkpoint.curve_json;
+  const std::string bytes = EncodeTensorFile(tensors, std::move(metadata));
+  RETURN_IF_ERROR(WriteFileAtomically(
+      absl::StrCat(directory, "/", NamePrefix(checkpoint.run_digest),
+                   absl::StrFormat("%012d", checkpoint.step), "-", Sha256Hex(bytes), kEnding),
+      bytes));
   const std::vector<std::string> paths = CheckpointPaths(directory, checkpoint.run_digest);
   for (size_t i = kKept; i < paths.size(); ++i) fs::remove(paths[i], error);
   return absl::OkStatus();

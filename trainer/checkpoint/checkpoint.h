@@ -20,10 +20,11 @@ struct Checkpoint {
   int64_t epoch = 0;
   std::string curve_json;   // The learning curve so far.
   int64_t micro_batch = 0;  // Images at once; smaller than the plan's after memory ran out.
+  TensorMetadata run;       // What else to say of it: configuration, data, code, device, threads.
 };
 
-// Writes DIR/checkpoint-<run>-<step>.safetensors durably, then removes all but the run's newest
-// two.
+// Writes DIR/checkpoint-<run>-<step>-<SHA-256>.safetensors durably, then removes all but the run's
+// newest two.
 absl::Status WriteCheckpoint(const std::string& directory, const Checkpoint& checkpoint,
                              absl::Span<const TensorBytes> tensors);
 
@@ -31,8 +32,8 @@ struct StoredCheckpoint {
   Checkpoint checkpoint;
   TensorFile file;
 };
-// The newest sound checkpoint of this run; damaged and foreign ones are passed over with a line in
-// the log. Nothing when there is none.
+// The newest sound checkpoint of this run; damaged, swapped and foreign ones are passed over with a
+// line in the log. Nothing when there is none.
 std::optional<StoredCheckpoint> ReadNewestCheckpoint(const std::string& directory,
                                                      const std::string& run_digest);
 

@@ -126,6 +126,7 @@ absl::Status RunTrainOcr(const OcrTrainCommand& command) {
   const std::string checkpoints = command.model_folder + "/checkpoints";
   if (!command.resume) fs::remove_all(checkpoints, error);
   options.checkpoint_directory = checkpoints;
+  options.try_heads = true;
   ProgressLine line;
   options.on_progress = [&](const TrainProgress& progress) { line.Show(progress); };
   options.on_trial = [&](const HeadTrial& trial) { line.ShowTrial(trial); };

@@ -13,6 +13,7 @@
 namespace fairlead::trainer {
 
 inline constexpr int kBlank = 0;
+inline constexpr int kLongestText = 512;  // Code points.
 
 // The code points of UTF-8 text, each as a string. INVALID_ARGUMENT for bytes that are not UTF-8.
 absl::StatusOr<std::vector<std::string>> SplitCodePoints(absl::string_view text);

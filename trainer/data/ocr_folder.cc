@@ -115,6 +115,12 @@ absl::StatusOr<std::pair<std::string, std::string>> ParseLabel(const std::string
   return std::make_pair(std::move(file), std::move(text));
 }
 
+absl::Status CheckText(const std::string& text) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> points, SplitCodePoints(text));
+  if (static_cast<int>(points.size()) <= kLongestText) return absl::OkStatus();
+  return FieldError("text", absl::StrCat(points.size(), " characters, at most ", kLongestText));
+}
+
 absl::StatusOr<GrayImage> ImageOf(const std::map<std::string, std::string>& packed,
                                   const std::string& folder, const std::string& file) {
   const auto found = packed.find(file);
@@ -158,10 +164,10 @@ absl::StatusOr<OcrFolder> ReadOcrFolder(const std::string& folder, uint64_t seed
     if (!seen.insert(example.id).second) {
       return Annotate(FieldError("file", absl::StrCat(example.id, " is listed twice")), where);
     }
-    const auto points = SplitCodePoints(example.text);
+    const absl::Status text = CheckText(example.text);
     auto image = ImageOf(packed, folder, example.id);
-    if (!points.ok() || !image.ok()) {
-      const absl::Status& why = points.ok() ? image.status() : points.status();
+    if (!text.ok() || !image.ok()) {
+      const absl::Status& why = text.ok() ? image.status() : text;
       result.set_aside.push_back({example.id, std::string(why.message())});
       continue;
     }

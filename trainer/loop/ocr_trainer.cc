@@ -120,7 +120,12 @@ absl::Status OcrTrainer::Prepare(absl::Span<const OcrExample> examples) {
   config_.head = plan_.head;
   config_.height = plan_.image_height;
   config_.width = plan_.image_width;
-  ASSIGN_OR_RETURN(net_, MakeOcrNet(config_));
+  auto net = MakeOcrNet(config_);
+  if (!net.ok()) {
+    return Annotate(net.status(), absl::StrCat("with ", facts.longest_text, " characters in ",
+                                               facts.longest_example));
+  }
+  net_ = *std::move(net);
   InitialiseParameters(*net_, options_.seed);
   if (!champion.net.is_empty()) {
     warm_ = CopyMatchingParameters(*champion.net, *net_);
@@ -140,7 +145,7 @@ absl::Status OcrTrainer::Prepare(absl::Span<const OcrExample> examples) {
       data_digest_, "|", config_.ToJson(), "|", plan_.epochs, "|", plan_.batch, "|",
       absl::Hex(absl::bit_cast<uint64_t>(plan_.peak_learning_rate)), "|", plan_.dropout, "|",
       plan_.smoothing, "|", options_.micro_batch, "|", options_.seed, "|", options_.threads, "|",
-      device_.is_cuda() ? "cuda" : "cpu", "|", warm_digest));
+      device_.is_cuda() ? "cuda" : "cpu", "|", warm_digest, "|", FAIRLEAD_VERSION));
   return absl::OkStatus();
 }
 
@@ -178,12 +183,25 @@ absl::Status OcrTrainer::Resume() {
   return absl::OkStatus();
 }
 
+TensorMetadata OcrTrainer::RunMetadata() const {
+  return {{"code_version", FAIRLEAD_VERSION},
+          {"config", config_.ToJson()},
+          {"data_digest", data_digest_},
+          {"device", device_.is_cuda() ? "cuda" : "cpu"},
+          {"epochs", absl::StrCat(plan_.epochs)},
+          {"batch", absl::StrCat(plan_.batch)},
+          {"seed", absl::StrCat(options_.seed)},
+          {"threads", absl::StrCat(options_.threads)},
+          {"world_size", "1"}};
+}
+
 absl::Status OcrTrainer::FinishWriting() {
   return writing_.valid() ? writing_.get() : absl::OkStatus();
 }
 
 absl::Status OcrTrainer::SaveCheckpoint() {
   if (options_.checkpoint_directory.empty()) return absl::OkStatus();
+  const auto begin = Clock::now();
   RETURN_IF_ERROR(FinishWriting());
   saved_ = Clock::now();
   std::vector<torch::Tensor> kept;
@@ -192,8 +210,8 @@ absl::Status OcrTrainer::SaveCheckpoint() {
     kept.push_back(tensor.detach().to(torch::kCPU, torch::kFloat32, /*non_blocking=*/false,
                                       /*copy=*/true));
   }
-  Checkpoint checkpoint{run_digest_, step_, step_ / plan_.steps_per_epoch, CurveJson(curve_),
-                        micro_batch_};
+  Checkpoint checkpoint{run_digest_,       step_,        step_ / plan_.steps_per_epoch,
+                        CurveJson(curve_), micro_batch_, RunMetadata()};
   // The step waits for the copy only; hashing, writing and syncing go on beside it.
   writing_ =
       std::async(std::launch::async, [directory = options_.checkpoint_directory,
@@ -203,7 +221,7 @@ absl::Status OcrTrainer::SaveCheckpoint() {
             Borrow("second_moment", kept[2]), Borrow("averaged", kept[3])};
         return WriteCheckpoint(directory, checkpoint, tensors);
       });
-  stalled_ = std::max(stalled_, SecondsBetween(saved_, Clock::now()));
+  stalled_ = std::max(stalled_, SecondsBetween(begin, Clock::now()));
   return absl::OkStatus();
 }
 
@@ -376,11 +394,11 @@ absl::StatusOr<OcrTrainResult> OcrTrainer::Finish(const std::string& output_path
     result.test = MeasureReadings(ComputeLogits(*net_, config_, set_.images, set_.test),
                                   texts_of(set_.test), config_.alphabet, config_.temperature);
   }
-  const TensorMetadata metadata = {
-      {"threads", absl::StrCat(options_.threads)}, {"device", device_.is_cuda() ? "cuda" : "cpu"},
-      {"seed", absl::StrCat(options_.seed)},       {"step", absl::StrCat(step_)},
-      {"epoch", absl::StrCat(plan_.epochs)},       {"data_digest", data_digest_},
-      {"micro_batch", absl::StrCat(micro_batch_)}, {"run_digest", run_digest_}};
+  TensorMetadata metadata = RunMetadata();
+  metadata["step"] = absl::StrCat(step_);
+  metadata["epoch"] = absl::StrCat(plan_.epochs);
+  metadata["micro_batch"] = absl::StrCat(micro_batch_);
+  metadata["run_digest"] = run_digest_;
   RETURN_IF_ERROR(WriteFileAtomically(output_path, EncodeModel(*net_, config_, metadata)));
   result.model_path = output_path;
   result.curve = curve_;
@@ -418,79 +436,6 @@ absl::StatusOr<OcrTrainResult> OcrTrainer::Finish(const std::string& output_path
   add("validation", result.validation);
   if (result.test.has_value()) add("test", *result.test);
   return result;
-}
-
-absl::StatusOr<HeadTrial> OcrTrainer::TryHead(absl::Span<const OcrExample> examples,
-                                              OcrTrainOptions options, const std::string& head,
-                                              int epochs) {
-  options.head = head;
-  options.epochs = epochs;
-  options.checkpoint_directory.clear();
-  options.on_progress = nullptr;
-  // Whoever asks to stop has nothing to lose but the trials, which are then done again.
-  ASSIGN_OR_RETURN(std::unique_ptr<OcrTrainer> trainer, Create(examples, options));
-  RETURN_IF_ERROR(trainer->Run());
-  torch::NoGradGuard no_grad;
-  trainer->parameters_->weights().copy_(trainer->optimiser_->averaged());
-  const OcrDataset& set = trainer->set_;
-  std::vector<std::string> truths;
-  for (const int64_t row : set.validation) truths.push_back(set.texts[row]);
-  const OcrMetrics metrics =
-      MeasureReadings(ComputeLogits(*trainer->net_, trainer->config_, set.images, set.validation),
-                      truths, trainer->config_.alphabet, 1.0);
-  return HeadTrial{head, metrics.exact_match, metrics.negative_log_likelihood};
-}
-
-namespace {
-
-// Fills options.head from brief trials of the candidates. Nothing to do when the head is given, the
-// start is warm, the first candidate needs no trial, or nothing is there to measure them by.
-absl::Status ChooseHead(absl::Span<const OcrExample> examples, OcrTrainOptions& options,
-                        std::vector<HeadTrial>& trials) {
-  if (options.head != "auto" || !options.warm_start.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const PlanFacts facts, FactsOf(examples));
-  const std::vector<std::string> candidates = HeadCandidates(facts);
-  const int epochs = TrialEpochs(facts);
-  const bool measurable = std::any_of(examples.begin(), examples.end(), [](const OcrExample& one) {
-    return one.split == Split::kValidation;
-  });
-  if (candidates.size() < 2 || epochs == 0 || !measurable) return absl::OkStatus();
-  if (!options.checkpoint_directory.empty()) {  // A choice once made stands.
-    for (const std::string& head : candidates) {
-      OcrTrainOptions resuming = options;
-      resuming.head = head;
-      ASSIGN_OR_RETURN(const auto trainer, OcrTrainer::Create(examples, resuming));
-      if (!trainer->resumed()) continue;
-      options.head = head;
-      return absl::OkStatus();
-    }
-  }
-  for (const std::string& head : candidates) {
-    ASSIGN_OR_RETURN(const HeadTrial trial, OcrTrainer::TryHead(examples, options, head, epochs));
-    FAIRLEAD_LOG(INFO) << "head tried head=" << head << " exact_match=" << trial.exact_match
-                       << " nll=" << trial.negative_log_likelihood;
-    if (options.on_trial) options.on_trial(trial);
-    trials.push_back(trial);
-  }
-  options.head = BestTrial(trials).head;
-  return absl::OkStatus();
-}
-
-}  // namespace
-
-absl::StatusOr<OcrTrainResult> TrainOcr(absl::Span<const OcrExample> examples,
-                                        const OcrTrainOptions& options,
-                                        const std::string& output_path) {
-  return CatchTorch([&]() -> absl::StatusOr<OcrTrainResult> {
-    OcrTrainOptions chosen = options;
-    std::vector<HeadTrial> trials;
-    RETURN_IF_ERROR(ChooseHead(examples, chosen, trials));
-    ASSIGN_OR_RETURN(std::unique_ptr<OcrTrainer> trainer, OcrTrainer::Create(examples, chosen));
-    RETURN_IF_ERROR(trainer->Run());
-    ASSIGN_OR_RETURN(OcrTrainResult result, trainer->Finish(output_path));
-    result.trials = std::move(trials);
-    return result;
-  });
 }
 
 }  // namespace fairlead::trainer

@@ -53,7 +53,8 @@ class OcrTrainer {
   absl::Status Resume();
   absl::Status ObeyCommand();
   absl::Status SaveCheckpoint();
-  absl::Status FinishWriting();  // Waits for the checkpoint under way.
+  TensorMetadata RunMetadata() const;  // What the run is, for its files.
+  absl::Status FinishWriting();        // Waits for the checkpoint under way.
   absl::Status TrainStep();
   // Forward and backward in parts of micro_batch_; returns the batch's loss. Throws what torch
   // does.

@@ -62,7 +62,10 @@ absl::StatusOr<PlanFacts> FactsOf(absl::Span<const OcrExample> examples) {
     const int length = static_cast<int>(points->size());
     facts.commonest_length_share =
         std::max(facts.commonest_length_share, static_cast<double>(++of_length[length]));
-    facts.longest_text = std::max(facts.longest_text, length);
+    if (length > facts.longest_text) {
+      facts.longest_text = length;
+      facts.longest_example = example.id;
+    }
     heights.push_back(example.image.height);
     aspects.push_back(static_cast<double>(example.image.width) / std::max(1, example.image.height));
   }

@@ -14,7 +14,8 @@ namespace fairlead::trainer {
 // What the choice depends on.
 struct PlanFacts {
   int64_t train_examples = 0;
-  int longest_text = 0;  // Characters.
+  int longest_text = 0;         // Characters.
+  std::string longest_example;  // Whose text that is.
   // Share of the training texts that have the commonest length, in [0, 1].
   double commonest_length_share = 0;
   int image_height = 0;  // Half of the training images are no higher.

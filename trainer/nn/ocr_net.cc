@@ -14,7 +14,6 @@ using Json = nlohmann::json;
 
 constexpr char kFormat[] = "fairlead.ocr.v1";
 constexpr int kMaxSide = 2048;
-constexpr int kMaxPositions = 512;
 constexpr int kMaxSymbols = 8192;
 
 absl::Status BadConfig(absl::string_view problem) {
@@ -89,7 +88,7 @@ absl::StatusOr<OcrConfig> OcrConfig::FromJson(const std::string& text) {
   ASSIGN_OR_RETURN(config.calibration, TextOf(json, "calibration"));
   ASSIGN_OR_RETURN(const std::string normalisation, TextOf(json, "normalisation"));
   if (normalisation != "per_image") return BadConfig("normalisation is unknown");
-  ASSIGN_OR_RETURN(config.positions, IntOf(json, "positions", 1, kMaxPositions));
+  ASSIGN_OR_RETURN(config.positions, IntOf(json, "positions", 1, kLongestText));
   ASSIGN_OR_RETURN(config.height, IntOf(json, "height", 8, kMaxSide));
   ASSIGN_OR_RETURN(config.width, IntOf(json, "width", 8, kMaxSide));
   const auto temperature = json.find("temperature");
@@ -130,9 +129,9 @@ absl::StatusOr<OcrNet> MakeOcrNet(const OcrConfig& config) {
       config.width > kMaxSide) {
     return FieldError("image_height, image_width", absl::StrCat("must be 8–", kMaxSide));
   }
-  if (config.positions < 1 || config.positions > kMaxPositions) {
+  if (config.positions < 1 || config.positions > kLongestText) {
     return FieldError("text",
-                      absl::StrCat("the longest must have 1–", kMaxPositions, " characters"));
+                      absl::StrCat("the longest must have 1–", kLongestText, " characters"));
   }
   ASSIGN_OR_RETURN(NfnetConfig backbone, ConfigOfVariant(config.variant, config.height));
   if (config.head == "ctc") KeepColumns(backbone);
