@@ -105,7 +105,9 @@ absl::Status ModelLoop::ApplyTraining(const store::v1::JobFinished& finished, ab
   for (const store::v1::ModelVersionRecord& version : model->versions()) {
     if (version.job() == finished.job().job()) return absl::OkStatus();  // Applied before.
   }
-  if (finished.dead()) {
+  if (finished.job().params().contains("rebuild")) {
+    if (!EndRebuild(finished, absl::ToUnixMillis(now), *model)) return absl::OkStatus();
+  } else if (finished.dead()) {
     if (model->pending().job() != finished.job().job()) return absl::OkStatus();
     FAIRLEAD_LOG(WARNING) << "training job died job=" << finished.job().job() << " error=\""
                           << finished.error() << "\"";
