@@ -164,6 +164,27 @@ v1::Model ToModel(const store::v1::ModelRecord& record) {
   return model;
 }
 
+namespace {
+
+v1::ModelVersion::Rebuild ToRebuild(const store::v1::ModelVersionRecord& record) {
+  using Rebuild = v1::ModelVersion::Rebuild;
+  const store::v1::RebuildRecord& kept = record.rebuild();
+  Rebuild rebuild;
+  rebuild.set_blob(kept.blob());
+  rebuild.set_error(kept.error());
+  if (kept.end_ms() == 0) {
+    rebuild.set_state(Rebuild::RUNNING);
+    return rebuild;
+  }
+  *rebuild.mutable_end_time() = ToTimestamp(kept.end_ms());
+  rebuild.set_state(kept.blob().empty()            ? Rebuild::FAILED
+                    : kept.blob() == record.blob() ? Rebuild::SAME
+                                                   : Rebuild::DIFFERENT);
+  return rebuild;
+}
+
+}  // namespace
+
 v1::ModelVersion ToModelVersion(const store::v1::ModelVersionRecord& record) {
   v1::ModelVersion version;
   version.set_name(record.version());
@@ -178,6 +199,7 @@ v1::ModelVersion ToModelVersion(const store::v1::ModelVersionRecord& record) {
         static_cast<double>(record.served_right()) / static_cast<double>(record.served());
   }
   version.set_gate_decision(record.gate_decision());
+  if (record.has_rebuild()) *version.mutable_rebuild() = ToRebuild(record);
   *version.mutable_create_time() = ToTimestamp(record.create_ms());
   return version;
 }

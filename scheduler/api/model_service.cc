@@ -17,6 +17,7 @@ namespace fairlead::api {
 namespace {
 
 constexpr char kService[] = "/fairlead.v1.ModelService/";
+constexpr int kRebuildPriority = 9;  // Behind what anybody waits for.
 
 absl::StatusOr<store::v1::ModelRecord> Find(const Parts& parts, const std::string& key) {
   std::optional<store::v1::ModelRecord> record = parts.registry->Model(key);
@@ -113,6 +114,29 @@ grpc::Status ModelServiceImpl::RollbackModel(grpc::ServerContext* context,
                  ASSIGN_OR_RETURN(ModelName name, ParseModel("name", request->name()));
                  RETURN_IF_ERROR(CheckTenant(principal, name.tenant));
                  return Change(name.key(), learn::Rollback, *response);
+               });
+}
+
+grpc::Status ModelServiceImpl::RebuildModel(grpc::ServerContext* context,
+                                            const v1::RebuildModelRequest* request,
+                                            v1::ModelVersion* response) {
+  return Serve(parts_, *context, absl::StrCat(kService, "RebuildModel"),
+               [&](const Principal& principal) -> absl::Status {
+                 ASSIGN_OR_RETURN(VersionName name, ParseVersion("version", request->version()));
+                 RETURN_IF_ERROR(CheckTenant(principal, name.model.tenant));
+                 store::v1::JobRecord job;
+                 v1::Model model;
+                 RETURN_IF_ERROR(Change(
+                     name.model.key(),
+                     [&](store::v1::ModelRecord& record) -> absl::Status {
+                       const int64_t now_ms = absl::ToUnixMillis(parts_.clock->Now());
+                       ASSIGN_OR_RETURN(job,
+                                        learn::BeginRebuild(request->version(), now_ms, record));
+                       *response = ToModelVersion(*learn::FindVersion(record, request->version()));
+                       return absl::OkStatus();
+                     },
+                     model));
+                 return parts_.jobs->Enqueue(job, kRebuildPriority).status();
                });
 }
 

@@ -22,6 +22,8 @@ class ModelServiceImpl final : public v1::ModelService::Service {
                             v1::Model* response) override;
   grpc::Status RollbackModel(grpc::ServerContext* context, const v1::RollbackModelRequest* request,
                              v1::Model* response) override;
+  grpc::Status RebuildModel(grpc::ServerContext* context, const v1::RebuildModelRequest* request,
+                            v1::ModelVersion* response) override;
 
  private:
   // Reads the model, lets `change` alter it, stores it by compare-and-set.

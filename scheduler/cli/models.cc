@@ -1,4 +1,4 @@
-// fairlead models: what was trained, what serves, promotion by hand and the way back.
+// fairlead models: what was trained, what serves, promotion by hand, the way back and the proof.
 #include <iostream>
 #include <memory>
 #include <vector>
@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 #include "common/base/status.h"
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/command.h"
@@ -134,14 +135,61 @@ absl::Status Rollback(const GlobalOptions& globals, const std::string& name) {
   return absl::OkStatus();
 }
 
+struct RebuildArguments {
+  std::string version;
+  double wait_seconds = 600;
+};
+
+absl::Status JudgeRebuild(const v1::ModelVersion& version) {
+  const v1::ModelVersion::Rebuild& rebuild = version.rebuild();
+  switch (rebuild.state()) {
+    case v1::ModelVersion::Rebuild::SAME:
+      return absl::OkStatus();
+    case v1::ModelVersion::Rebuild::RUNNING:
+      return Error(absl::StatusCode::kDeadlineExceeded, "STILL_RUNNING",
+                   absl::StrCat(version.name(), " is still being rebuilt; ask again to wait on"));
+    case v1::ModelVersion::Rebuild::DIFFERENT:
+      return absl::FailedPreconditionError(
+          absl::StrCat("rebuilt to ", rebuild.blob(), ", the version is ", version.blob(),
+                       ": another device class or thread count of the worker gives other bits"));
+    default:
+      return absl::FailedPreconditionError(absl::StrCat("not rebuilt: ", rebuild.error()));
+  }
+}
+
+absl::Status Rebuild(const GlobalOptions& globals, const RebuildArguments& arguments) {
+  if (!absl::StrContains(arguments.version, "/versions/")) {
+    return FieldError("version", "give MODEL/versions/VERSION, as `models show --json` prints it");
+  }
+  ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kClient));
+  v1::RebuildModelRequest request;
+  request.set_version(client->ModelName(arguments.version));
+  ASSIGN_OR_RETURN(v1::ModelVersion version,
+                   client->Call(client->models(), &v1::ModelService::Stub::RebuildModel, request));
+  const std::string model = version.name().substr(0, version.name().find("/versions/"));
+  const absl::Time deadline = absl::Now() + absl::Seconds(arguments.wait_seconds);
+  while (version.rebuild().state() == v1::ModelVersion::Rebuild::RUNNING &&
+         absl::Now() < deadline) {
+    absl::SleepFor(absl::Seconds(1));
+    ASSIGN_OR_RETURN(const std::vector<v1::ModelVersion> versions, Versions(*client, model));
+    ASSIGN_OR_RETURN(version, Pick(versions, LastPart(version.name())));
+  }
+  if (globals.json) PrintJson(version);
+  const absl::Status verdict = JudgeRebuild(version);
+  if (verdict.ok() && !globals.json) std::cout << "the same bytes: " << version.blob() << "\n";
+  return verdict;
+}
+
 }  // namespace
 
 void AddModelsCommands(CommandLine& line) {
   auto name = std::make_shared<std::string>();
   auto diff = std::make_shared<DiffArguments>();
+  auto rebuild = std::make_shared<RebuildArguments>();
   GlobalOptions& globals = line.globals;
-  CLI::App* models = line.Add(nullptr, "models", "Models: list, show, diff, promote, rollback",
-                              "fairlead models list");
+  CLI::App* models =
+      line.Add(nullptr, "models", "Models: list, show, diff, promote, rollback, rebuild",
+               "fairlead models list");
   models->require_subcommand(1);
   line.Add(models, "list", "Models of the tenant", "fairlead models list --json",
            [&globals] { return Finish(ListModels(globals)); });
@@ -166,6 +214,14 @@ void AddModelsCommands(CommandLine& line) {
            [&globals, name] { return Finish(Rollback(globals, *name)); })
       ->add_option("model", *name, "Model id or full name")
       ->required();
+  CLI::App* again =
+      line.Add(models, "rebuild", "Train a version again from its manifest and compare the bytes",
+               "fairlead models rebuild prices-ocr/versions/3",
+               [&globals, rebuild] { return Finish(Rebuild(globals, *rebuild)); });
+  again->add_option("version", rebuild->version, "MODEL/versions/VERSION or full name")->required();
+  again->add_option("--wait", rebuild->wait_seconds, "Seconds to wait for the training")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
 }
 
 }  // namespace fairlead::cli

@@ -105,7 +105,9 @@ absl::Status ModelLoop::ApplyTraining(const store::v1::JobFinished& finished, ab
   for (const store::v1::ModelVersionRecord& version : model->versions()) {
     if (version.job() == finished.job().job()) return absl::OkStatus();  // Applied before.
   }
-  if (finished.dead()) {
+  if (finished.job().params().contains("rebuild")) {
+    if (!EndRebuild(finished, absl::ToUnixMillis(now), *model)) return absl::OkStatus();
+  } else if (finished.dead()) {
     if (model->pending().job() != finished.job().job()) return absl::OkStatus();
     FAIRLEAD_LOG(WARNING) << "training job died job=" << finished.job().job() << " error=\""
                           << finished.error() << "\"";
@@ -177,20 +179,24 @@ absl::Status ModelLoop::StartTraining(const store::v1::ProjectRecord& project,
 }
 
 absl::Status ModelLoop::Watch(const store::v1::ProjectRecord& project, absl::Time now) {
-  const Outcomes outcomes = watch_.Pending(project.project());
-  if (outcomes.drift) drifted_.insert(project.project());
-  if (outcomes.total() == 0) return absl::OkStatus();
+  const Outcomes outcomes = watch_.Of(project.project());
+  const int64_t fresh = outcomes.total() - noted_[project.project()];
   // The record holds all versions: it is written for many outcomes at once.
-  if (outcomes.total() < kOutcomesBatch && now - last_watch_ < kWatchEvery) return absl::OkStatus();
+  if (fresh == 0 || (fresh < kOutcomesBatch && now - last_watch_ < kWatchEvery)) {
+    return absl::OkStatus();
+  }
   std::optional<store::v1::ModelRecord> model = parts_.registry->Model(project.project());
   if (!model.has_value()) return absl::OkStatus();
-  AddOutcomes(outcomes, *model);
+  if (!NoteOutcomes(outcomes, *model)) {
+    noted_[project.project()] = outcomes.total();
+    return absl::OkStatus();
+  }
   const std::string champion = model->champion();
   const bool back = RollBackIfWorse(*model);
   absl::Status put = parts_.registry_store->PutModel(*std::move(model)).status();
   if (ReasonOf(put) == "REVISION_CHANGED") return absl::OkStatus();  // The next round adds them.
   RETURN_IF_ERROR(put);
-  watch_.Settle(project.project(), outcomes);
+  noted_[project.project()] = outcomes.total();
   if (back) {
     FAIRLEAD_LOG(WARNING) << "model taken back version=" << champion;
     CounterOf("fairlead_models_rolled_back_total", "Champions taken back in service.").Increment();
@@ -223,14 +229,16 @@ absl::StatusOr<int> ModelLoop::EnsureTraining(const store::v1::ProjectRecord& pr
                          parts_.index->OldestLabelAfter(project.project(), model.trained_labels());
   const int64_t patience_ms =
       loop.train_after().seconds() * 1000 + loop.train_after().nanos() / 1'000'000;
-  const bool drifted = drifted_.contains(project.project()) && fresh >= kFreshAfterDrift;
+  // An alarm from before the newest version has had its round.
+  const bool drifted =
+      fresh >= kFreshAfterDrift && model.versions_size() > 0 &&
+      watch_.Of(project.project()).drift_ms > model.versions(model.versions_size() - 1).create_ms();
   if (fresh < loop.train_after_labels() && age_ms < patience_ms && !drifted) return 0;
   if (drifted) {
     FAIRLEAD_LOG(WARNING) << "champion's error has risen: training version=" << model.champion();
     CounterOf("fairlead_models_drift_alarms_total", "Risen errors of champions.").Increment();
   }
   RETURN_IF_ERROR(StartTraining(project, std::move(model), labels));
-  drifted_.erase(project.project());
   return 1;
 }
 

@@ -80,7 +80,7 @@ class ModelLoop final : public store::EventSink {
   absl::flat_hash_map<std::string, Asked> asked_;
   absl::Time last_enqueue_check_ = absl::InfinitePast();
   absl::Time last_watch_ = absl::InfinitePast();
-  absl::flat_hash_set<std::string> drifted_;  // Projects whose champion's error has risen.
+  absl::flat_hash_map<std::string, int64_t> noted_;  // Outcomes in the model's record, by project.
   ServiceWatch watch_;
 
   Mutex mu_;

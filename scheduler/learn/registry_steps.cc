@@ -4,8 +4,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/hash.h"
 #include "common/base/status.h"
 #include "scheduler/learn/gate.h"
+#include "scheduler/learn/manifests.h"
+#include "scheduler/learn/model_loop.h"
 
 namespace fairlead::learn {
 namespace {
@@ -19,6 +22,11 @@ ModelVersionRecord* MutableVersion(ModelRecord& model, absl::string_view version
     if (record.version() == version) return &record;
   }
   return nullptr;
+}
+
+absl::Status NoVersion(absl::string_view version) {
+  return Error(absl::StatusCode::kNotFound, "VERSION_NOT_FOUND",
+               absl::StrCat("no version ", version));
 }
 
 // The frozen test set decides; where a project has no gold, the validation split does.
@@ -84,12 +92,48 @@ bool Register(const store::v1::JobFinished& finished, const std::optional<RoundE
   return decision.promote;
 }
 
+absl::StatusOr<store::v1::JobRecord> BeginRebuild(absl::string_view version, int64_t now_ms,
+                                                  ModelRecord& model) {
+  ModelVersionRecord* record = MutableVersion(model, version);
+  if (record == nullptr) return NoVersion(version);
+  if (record->has_rebuild() && record->rebuild().end_ms() == 0) return record->rebuild().job();
+  store::v1::JobRecord job;
+  job.set_kind(absl::StrCat("train-", ModelKindOf(model.kind())));
+  job.set_tenant(model.model().substr(0, model.model().find('/')));
+  job.set_model(model.model());
+  job.set_manifest_blob(record->manifest_blob());
+  if (!record->parent().empty()) {
+    const ModelVersionRecord* parent = FindVersion(model, record->parent());
+    if (parent == nullptr) {
+      return Error(absl::StatusCode::kFailedPrecondition, "STATE_PARENT_GONE",
+                   absl::StrCat(record->parent(), ", from which it was trained, is not known"));
+    }
+    job.set_champion_blob(parent->blob());
+  }
+  job.set_version(record->version());
+  (*job.mutable_params())["rebuild"] = absl::StrCat(now_ms);  // Another job than the last one.
+  job.set_job(
+      absl::StrCat("re", job.kind(), "-", Sha256Hex(DeterministicBytes(job)).substr(0, 24)));
+  record->clear_rebuild();
+  *record->mutable_rebuild()->mutable_job() = job;
+  return job;
+}
+
+bool EndRebuild(const store::v1::JobFinished& finished, int64_t now_ms, ModelRecord& model) {
+  for (ModelVersionRecord& record : *model.mutable_versions()) {
+    if (!record.has_rebuild() || record.rebuild().job().job() != finished.job().job()) continue;
+    store::v1::RebuildRecord& rebuild = *record.mutable_rebuild();
+    rebuild.set_end_ms(now_ms);
+    rebuild.set_blob(finished.result().artefact_blob());
+    rebuild.set_error(finished.dead() ? finished.error() : "");
+    return true;
+  }
+  return false;
+}
+
 absl::Status Promote(absl::string_view version, absl::string_view why, ModelRecord& model) {
   ModelVersionRecord* record = MutableVersion(model, version);
-  if (record == nullptr) {
-    return Error(absl::StatusCode::kNotFound, "VERSION_NOT_FOUND",
-                 absl::StrCat("no version ", version));
-  }
+  if (record == nullptr) return NoVersion(version);
   if (model.champion() == version) {
     return Error(absl::StatusCode::kFailedPrecondition, "STATE_CHAMPION",
                  absl::StrCat(version, " is the champion"));

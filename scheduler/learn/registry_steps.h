@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "fairlead/store/v1/records.pb.h"
 #include "scheduler/learn/paired_gate.h"
@@ -32,6 +33,16 @@ bool Register(const store::v1::JobFinished& finished, const std::optional<RoundE
 // NOT_FOUND; FAILED_PRECONDITION / STATE_CHAMPION when it is the champion already.
 absl::Status Promote(absl::string_view version, absl::string_view why,
                      store::v1::ModelRecord& model);
+
+// The job that trains the version again from its manifest and parent; noted in the version's
+// record. The one that runs already when there is one. NOT_FOUND; FAILED_PRECONDITION /
+// STATE_PARENT_GONE when the parent's model is not known any more.
+absl::StatusOr<store::v1::JobRecord> BeginRebuild(absl::string_view version, int64_t now_ms,
+                                                  store::v1::ModelRecord& model);
+
+// Notes what came of a rebuild. Returns whether the job was one of `model`.
+bool EndRebuild(const store::v1::JobFinished& finished, int64_t now_ms,
+                store::v1::ModelRecord& model);
 
 // FAILED_PRECONDITION / STATE_NO_PREVIOUS.
 absl::Status Rollback(store::v1::ModelRecord& model);

@@ -46,43 +46,33 @@ void ServiceWatch::Apply(const store::v1::Event& event) {
   if (!event.has_completed() || event.completed().answers() == 0) return;
   const bool right = SameAnswer(prelabel.answer(), event.completed().answer());
   Project& project = projects_[event.project()];
-  Outcomes::Count& count = project.pending.versions[prelabel.model_version()];
+  Outcomes::Count& count = project.outcomes.versions[prelabel.model_version()];
   ++count.served;
   count.right += right ? 1 : 0;
   if (project.version != prelabel.model_version()) {
     project.version = prelabel.model_version();
     project.error = Adwin();
+    project.outcomes.drift_ms = 0;
   }
-  if (project.error.Add(right ? 0 : 1)) project.pending.drift = true;
+  if (project.error.Add(right ? 0 : 1)) project.outcomes.drift_ms = event.time_ms();
 }
 
-Outcomes ServiceWatch::Pending(absl::string_view project) const {
+Outcomes ServiceWatch::Of(absl::string_view project) const {
   MutexLock lock(&mu_);
   const auto found = projects_.find(project);
-  return found == projects_.end() ? Outcomes() : found->second.pending;
+  return found == projects_.end() ? Outcomes() : found->second.outcomes;
 }
 
-void ServiceWatch::Settle(absl::string_view project, const Outcomes& outcomes) {
-  MutexLock lock(&mu_);
-  const auto found = projects_.find(project);
-  if (found == projects_.end()) return;
-  Outcomes& pending = found->second.pending;
-  for (const auto& [version, count] : outcomes.versions) {
-    Outcomes::Count& left = pending.versions[version];
-    left.served -= count.served;
-    left.right -= count.right;
-    if (left.served == 0) pending.versions.erase(version);
-  }
-  if (outcomes.drift) pending.drift = false;
-}
-
-void AddOutcomes(const Outcomes& outcomes, store::v1::ModelRecord& model) {
+bool NoteOutcomes(const Outcomes& outcomes, store::v1::ModelRecord& model) {
+  bool grown = false;
   for (ModelVersionRecord& version : *model.mutable_versions()) {
     const auto found = outcomes.versions.find(version.version());
-    if (found == outcomes.versions.end()) continue;
-    version.set_served(version.served() + found->second.served);
-    version.set_served_right(version.served_right() + found->second.right);
+    if (found == outcomes.versions.end() || found->second.served <= version.served()) continue;
+    version.set_served(found->second.served);
+    version.set_served_right(found->second.right);
+    grown = true;
   }
+  return grown;
 }
 
 bool RollBackIfWorse(store::v1::ModelRecord& model) {

@@ -1,6 +1,7 @@
 // What the champions turn out to be worth in service: their prelabels against the labels that
-// people decided afterwards (the champion's prequential record). Fed by events; kept in the model's
-// record.
+// people decided afterwards (the champion's prequential record). Fed by all events, those of the
+// log at start included, so that a new process counts the same; the model's record keeps what it
+// shows.
 #pragma once
 
 #include <cstdint>
@@ -15,30 +16,26 @@
 
 namespace fairlead::learn {
 
-// New outcomes by version, full name.
+// All outcomes of a project by version, full name.
 struct Outcomes {
   struct Count {
     int64_t served = 0, right = 0;
   };
   std::map<std::string, Count> versions;
-  bool drift = false;  // The champion's error has risen (Adwin).
+  int64_t drift_ms = 0;  // When the newest version's error was last seen to have risen (Adwin).
   int64_t total() const;
 };
 
-// Thread-safe. Memory: one entry a prelabelled task that is open. What was not taken when the
-// process ends is lost, and the detector of drift begins anew.
+// Thread-safe. Memory: one entry a prelabelled task that is open.
 class ServiceWatch {
  public:
   // Looks at prelabels, labels and ends; a label without a person's answer proves nothing.
   void Apply(const store::v1::Event& event);
-  // What is new for `project`; it stays until Settle.
-  Outcomes Pending(absl::string_view project) const;
-  // These outcomes are in the model's record.
-  void Settle(absl::string_view project, const Outcomes& outcomes);
+  Outcomes Of(absl::string_view project) const;
 
  private:
   struct Project {
-    Outcomes pending;
+    Outcomes outcomes;
     std::string version;  // The detector's.
     Adwin error;
   };
@@ -47,8 +44,9 @@ class ServiceWatch {
   absl::flat_hash_map<std::string, Project> projects_ ABSL_GUARDED_BY(mu_);
 };
 
-// Adds the outcomes to the versions they are of; those of unknown versions are dropped.
-void AddOutcomes(const Outcomes& outcomes, store::v1::ModelRecord& model);
+// Writes the counts to the versions they are of; never fewer than stand there. Returns whether any
+// has grown. Pure.
+bool NoteOutcomes(const Outcomes& outcomes, store::v1::ModelRecord& model);
 
 // Takes a champion back that serves worse than the one before it did: while it has served fewer
 // than 300 labels, its share of right ones is compared with the former champion's by the z-test of

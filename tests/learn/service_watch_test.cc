@@ -50,43 +50,33 @@ TEST(ServiceWatchTest, APrelabelIsHeldAgainstTheLabelThatPeopleDecided) {
   watch.Apply(Prelabelled("c", "4.00", 2));
   watch.Apply(Completed("c", "4.00", /*answers=*/0));  // Nobody looked.
   watch.Apply(Completed("d", "5.00"));                 // No prelabel.
-  const Outcomes outcomes = watch.Pending("t/p");
+  const Outcomes outcomes = watch.Of("t/p");
   ASSERT_EQ(outcomes.versions.size(), 1u);
   EXPECT_EQ(outcomes.versions.at("v2").served, 2);
   EXPECT_EQ(outcomes.versions.at("v2").right, 1);
-  store::v1::ModelRecord model = Model(0, 0, 7, 8);
-  AddOutcomes(outcomes, model);
-  EXPECT_EQ(model.versions(1).served(), 10);
-  EXPECT_EQ(model.versions(1).served_right(), 8);
+  store::v1::ModelRecord model = Model(0, 0, 0, 0);
+  EXPECT_TRUE(NoteOutcomes(outcomes, model));
+  EXPECT_EQ(model.versions(1).served(), 2);
+  EXPECT_EQ(model.versions(1).served_right(), 1);
+  EXPECT_FALSE(NoteOutcomes(outcomes, model)) << "a new process reads the log again";
 }
 
-TEST(ServiceWatchTest, WhatIsSettledIsNotCountedAgainAndWhatCameMeanwhileIs) {
-  ServiceWatch watch;
-  watch.Apply(Prelabelled("a", "1", 1));
-  watch.Apply(Completed("a", "1"));
-  const Outcomes taken = watch.Pending("t/p");
-  watch.Apply(Prelabelled("b", "1", 1));
-  watch.Apply(Completed("b", "2"));
-  watch.Settle("t/p", taken);
-  EXPECT_EQ(watch.Pending("t/p").total(), 1);
-  EXPECT_EQ(watch.Pending("t/p").versions.at("v1").right, 0);
-  watch.Settle("t/p", watch.Pending("t/p"));
-  EXPECT_EQ(watch.Pending("t/p").total(), 0);
-}
-
-TEST(ServiceWatchTest, ARisenErrorIsDriftUntilItIsSettled) {
+TEST(ServiceWatchTest, TheTimeOfARisenErrorIsKeptForThisVersion) {
   ServiceWatch watch;
   for (int i = 0; i < 300; ++i) {
     const std::string task = absl::StrCat("t", i);
     watch.Apply(Prelabelled(task, "1", 1));
-    watch.Apply(Completed(task, i < 200 ? "1" : "2"));
+    store::v1::Event completed = Completed(task, i < 200 ? "1" : "2");
+    completed.set_time_ms(1'000 + i);
+    watch.Apply(completed);
     if (i == 199) {
-      EXPECT_FALSE(watch.Pending("t/p").drift);
+      EXPECT_EQ(watch.Of("t/p").drift_ms, 0);
     }
   }
-  EXPECT_TRUE(watch.Pending("t/p").drift);
-  watch.Settle("t/p", watch.Pending("t/p"));
-  EXPECT_FALSE(watch.Pending("t/p").drift);
+  EXPECT_GT(watch.Of("t/p").drift_ms, 1'200);
+  watch.Apply(Prelabelled("next", "2", 2));
+  watch.Apply(Completed("next", "2"));
+  EXPECT_EQ(watch.Of("t/p").drift_ms, 0);
 }
 
 TEST(RollBackTest, AChampionThatServesWorseIsTakenBackWithTheNumbers) {

@@ -129,6 +129,21 @@ TEST_F(WorkerProcessTest, BesideAChampionEveryJudgedItemIsReadByBoth) {
   }
 }
 
+TEST_F(WorkerProcessTest, ARebuildGivesTheSameBytes) {
+  cluster_->StartWorker();
+  for (store::v1::JobRecord job : {cluster_->MakeTrainOcr("train-1", kItems, /*epochs=*/1),
+                                   cluster_->MakeTrainReward("train-2", 100)}) {
+    Enqueue(job);
+    const store::v1::JobFinished first = cluster_->AwaitFinished(job.job());
+    ASSERT_FALSE(first.dead()) << first.error();
+    job.set_job("re" + job.job());
+    (*job.mutable_params())["rebuild"] = "1";
+    Enqueue(job);
+    const store::v1::JobFinished again = cluster_->AwaitFinished(job.job());
+    EXPECT_EQ(again.result().artefact_blob(), first.result().artefact_blob()) << job.kind();
+  }
+}
+
 TEST_F(WorkerProcessTest, KilledInAnEpochItResumesToTheSameBytes) {
   constexpr int kEpochs = 40;
   cluster_->StartWorker();
