@@ -37,8 +37,8 @@ double Solve(const Lever& lever, const Features& f, const Policy& p, double rati
   };
   if (lever.member == &Features::information_gain) return old * ratio;
   if (lever.member == &Features::expected_seconds) {
-    const double root = ((1 - p.time + p.time * std::sqrt(old)) / ratio - 1 + p.time) / p.time;
-    return root >= 0 ? root * root : -1;
+    const double cost = ((1 - p.time + p.time * TimeCost(old)) / ratio - 1 + p.time) / p.time;
+    return cost >= 0 ? SecondsOfTimeCost(cost) : -1;
   }
   if (lever.member == &Features::fair_share) {
     const double root = ((1 - p.fair + p.fair * std::sqrt(old)) * ratio - 1 + p.fair) / p.fair;

@@ -79,6 +79,13 @@ absl::Status SetWeight(absl::string_view assignment, Policy& policy) {
                                            "\"; there are: ", absl::StrJoin(names, ", ")));
 }
 
+double TimeCost(double expected_seconds) {
+  const double root = std::sqrt(expected_seconds);
+  return root * std::sqrt(std::sqrt(root));
+}
+
+double SecondsOfTimeCost(double cost) { return std::pow(cost, 1.6); }
+
 double Index(const Features& f, double urgency, const Policy& p) {
   double index = p.gain * f.information_gain;
   index *= urgency;
@@ -87,7 +94,7 @@ double Index(const Features& f, double urgency, const Policy& p) {
   index *= 1 + p.newcomer * f.newcomer;
   index *= 1 - p.responsiveness + p.responsiveness * f.responsiveness;
   index *= 1 + p.floor * f.floor_claim;
-  return index / (1 - p.time + p.time * std::sqrt(f.expected_seconds));
+  return index / (1 - p.time + p.time * TimeCost(f.expected_seconds));
 }
 
 double TypicalAlternatives(v1::TaskKind kind) {

@@ -27,7 +27,7 @@ Standing StandingOf(const quality::ContractorScore& score, double alternatives,
   if (policy.newcomer_evidence > 0) {
     s.newcomer = std::max(0.0, 1 - quality::Evidence(score) / policy.newcomer_evidence);
   }
-  s.value = InformationGain({}, alternatives, s.quality_mean) / std::sqrt(s.expected_seconds);
+  s.value = InformationGain({}, alternatives, s.quality_mean) / TimeCost(s.expected_seconds);
   return s;
 }
 

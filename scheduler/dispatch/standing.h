@@ -18,7 +18,7 @@ struct Standing {
   double expected_seconds = 1;
   double responsiveness = 1;  // P(accepts within the window) over the plateau of 0.8, at most 1.
   double newcomer = 0;        // 1 without judged answers, 0 with policy.newcomer_evidence of them.
-  double value = 0;           // Gain of the mean quality over the root of the seconds.
+  double value = 0;           // Gain of the mean quality over TimeCost.
 };
 
 // `score` as decayed to now; `offer_window_seconds` > 0.

@@ -234,5 +234,23 @@ TEST(CalibrationTest, MapsAStatedConfidenceToWhatIsRight) {
   EXPECT_NEAR(Calibration::Fit(cases)(0.99), 0.9, 0.01);
 }
 
+// Sure of everything and right in seven of eight: whole Newton steps jump to and fro here, and the
+// fit said 0.985 (cf_amt).
+TEST(CalibrationTest, ConvergesWhereAllConfidencesAreHigh) {
+  std::vector<StatedConfidence> cases;
+  double right = 0;
+  for (int i = 0; i < 150; ++i) {
+    const double logit = 4 + 0.03 * i;
+    const bool is_right = i % (i < 75 ? 5 : 15) != 0;
+    cases.push_back({1 / (1 + std::exp(-logit)), is_right});
+    right += is_right ? 1 : 0;
+  }
+  const Calibration fitted = Calibration::Fit(cases);
+  double stated = 0;
+  for (const StatedConfidence& c : cases) stated += fitted(c.confidence);
+  EXPECT_NEAR(stated / 150, right / 150, 0.015);
+  EXPECT_LT(fitted(cases.front().confidence), fitted(cases.back().confidence));
+}
+
 }  // namespace
 }  // namespace fairlead::quality::batch

@@ -11,7 +11,8 @@ namespace {
 constexpr double kMostLogit = 9.2;
 constexpr double kSlopeVariance = 1;
 constexpr double kOffsetVariance = 4;
-constexpr int kNewtonSteps = 30;
+constexpr int kNewtonSteps = 50;
+constexpr int kHalvings = 30;
 
 double Logit(double p) {
   const double clamped = std::clamp(p, 1e-9, 1 - 1e-9);
@@ -20,36 +21,63 @@ double Logit(double p) {
 
 double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
+using Points = std::vector<std::pair<double, double>>;  // Logit, right.
+
+// The penalised negative log-likelihood, with its gradient and Hessian.
+struct Loss {
+  double value = 0;
+  double slope = 0, offset = 0;  // Gradient.
+  double slopes = 0, offsets = 0, both = 0;
+
+  Loss(const Points& points, double at_slope, double at_offset) {
+    slope = (at_slope - 1) / kSlopeVariance;
+    offset = at_offset / kOffsetVariance;
+    slopes = 1 / kSlopeVariance;
+    offsets = 1 / kOffsetVariance;
+    value = 0.5 * ((at_slope - 1) * slope + at_offset * offset);
+    for (const auto& [x, right] : points) {
+      const double logit = at_slope * x + at_offset;
+      const double p = Sigmoid(logit);
+      const double against = right > 0.5 ? -logit : logit;
+      value += std::max(against, 0.0) + std::log1p(std::exp(-std::abs(against)));
+      slope += (p - right) * x;
+      offset += p - right;
+      slopes += p * (1 - p) * x * x;
+      offsets += p * (1 - p);
+      both += p * (1 - p) * x;
+    }
+  }
+  double determinant() const { return slopes * offsets - both * both; }
+};
+
 }  // namespace
 
 Calibration Calibration::Fit(const std::vector<StatedConfidence>& cases) {
   Calibration fitted;
-  std::vector<std::pair<double, double>> points;  // Logit, right.
+  Points points;
   for (const StatedConfidence& c : cases) {
     if (std::isfinite(c.confidence)) points.emplace_back(Logit(c.confidence), c.right ? 1 : 0);
   }
   if (points.size() < kLeastCases) return fitted;
+  Loss loss(points, fitted.slope_, fitted.offset_);
   for (int step = 0; step < kNewtonSteps; ++step) {
-    double g_slope = (1 - fitted.slope_) / kSlopeVariance;
-    double g_offset = -fitted.offset_ / kOffsetVariance;
-    double h_slope = 1 / kSlopeVariance;
-    double h_offset = 1 / kOffsetVariance;
-    double h_both = 0;
-    for (const auto& [x, right] : points) {
-      const double p = Sigmoid(fitted.slope_ * x + fitted.offset_);
-      const double weight = p * (1 - p);
-      g_slope += (right - p) * x;
-      g_offset += right - p;
-      h_slope += weight * x * x;
-      h_offset += weight;
-      h_both += weight * x;
+    const double d_slope =
+        (loss.offsets * loss.slope - loss.both * loss.offset) / loss.determinant();
+    const double d_offset =
+        (loss.slopes * loss.offset - loss.both * loss.slope) / loss.determinant();
+    // Confidences lie close together, so a whole step overshoots: halved until it helps.
+    double share = 1;
+    for (int halving = 0; halving < kHalvings; ++halving, share /= 2) {
+      const double slope = std::max(0.0, fitted.slope_ - share * d_slope);
+      const double offset = fitted.offset_ - share * d_offset;
+      const Loss next(points, slope, offset);
+      if (!(next.value < loss.value)) continue;
+      fitted.slope_ = slope;
+      fitted.offset_ = offset;
+      loss = next;
+      break;
     }
-    const double determinant = h_slope * h_offset - h_both * h_both;
-    const double d_slope = (h_offset * g_slope - h_both * g_offset) / determinant;
-    const double d_offset = (h_slope * g_offset - h_both * g_slope) / determinant;
-    fitted.slope_ = std::clamp(fitted.slope_ + std::clamp(d_slope, -1.0, 1.0), 0.0, 10.0);
-    fitted.offset_ = std::clamp(fitted.offset_ + std::clamp(d_offset, -2.0, 2.0), -10.0, 10.0);
-    if (std::abs(d_slope) + std::abs(d_offset) < 1e-9) break;
+    if (share * (std::abs(d_slope) + std::abs(d_offset)) < 1e-9) break;
   }
   return fitted;
 }
