@@ -115,23 +115,37 @@ absl::StatusOr<Reply> RedisJobQueue::Call(absl::string_view function, const Argu
   return reply;
 }
 
+ClassNumbers RedisJobQueue::Numbers() {
+  MutexLock lock(&mu_);
+  return numbers_;
+}
+
+absl::StatusOr<std::vector<bool>> RedisJobQueue::Added(const Reply& reply, size_t jobs) {
+  ClassNumbers told;
+  ASSIGN_OR_RETURN(std::vector<bool> added, ParseEnqueue(reply, jobs, &told));
+  MutexLock lock(&mu_);
+  for (const auto& [name, number] : told) numbers_[name] = number;
+  return added;
+}
+
 absl::StatusOr<std::vector<bool>> RedisJobQueue::EnqueueBatch(const std::vector<NewJob>& jobs) {
   RETURN_IF_ERROR(ValidateJobs(jobs));
-  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane2_enqueue", EnqueueArguments(jobs)));
-  return ParseEnqueue(reply, jobs.size());
+  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane2_enqueue", EnqueueArguments(jobs, Numbers())));
+  return Added(reply, jobs.size());
 }
 
 absl::StatusOr<std::vector<absl::StatusOr<std::vector<bool>>>> RedisJobQueue::EnqueueEach(
     const std::vector<std::vector<NewJob>>& batches) {
   std::vector<Arguments> calls;
+  const ClassNumbers numbers = Numbers();
   for (const std::vector<NewJob>& jobs : batches) {
     RETURN_IF_ERROR(ValidateJobs(jobs));
-    calls.push_back(EnqueueArguments(jobs));
+    calls.push_back(EnqueueArguments(jobs, numbers));
   }
   ASSIGN_OR_RETURN(const std::vector<Reply> replies, CallAll("fl_lane2_enqueue", std::move(calls)));
   std::vector<absl::StatusOr<std::vector<bool>>> answers;
   for (size_t i = 0; i < replies.size(); ++i) {
-    answers.push_back(ParseEnqueue(replies[i], batches[i].size()));
+    answers.push_back(Added(replies[i], batches[i].size()));
   }
   return answers;
 }

@@ -18,6 +18,7 @@
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/queue/job_queue.h"
+#include "common/queue/lane_wire.h"
 #include "common/redis/connection.h"
 
 namespace fairlead::queue {
@@ -78,6 +79,8 @@ class RedisJobQueue final : public JobQueue {
   absl::StatusOr<std::vector<absl::Status>> ForEachDead(absl::string_view function,
                                                         const std::vector<std::string>& jobs);
   absl::Status LearnClasses();
+  ClassNumbers Numbers();
+  absl::StatusOr<std::vector<bool>> Added(const redis::Reply& reply, size_t jobs);
 
   redis::ConnectionPool* const pool_;
   const std::string slot_;
@@ -90,6 +93,7 @@ class RedisJobQueue final : public JobQueue {
   std::map<std::string, std::string> described_
       ABSL_GUARDED_BY(mu_);                                // session → last description.
   std::vector<std::string> classes_ ABSL_GUARDED_BY(mu_);  // Of the lane, by number from 1.
+  ClassNumbers numbers_ ABSL_GUARDED_BY(mu_);  // Of the classes of what was enqueued here.
   int woken_ ABSL_GUARDED_BY(mu_) = 0;  // Value of the wake token that the next tick answers.
 
   Mutex waiter_mu_;

@@ -2,7 +2,6 @@
 #include "common/queue/redis_job_queue.h"
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -61,11 +60,12 @@ std::vector<store::v1::JobFinished> RedisLane::Finished() {
   int64_t seq = 0;
   for (const redis::Reply& event : events->elements) {
     EXPECT_EQ(event.elements[0].text, absl::StrCat(++seq, "-0"));
-    std::map<std::string, std::string> fields;
     const std::vector<redis::Reply>& list = event.elements[1].elements;
-    for (size_t i = 0; i + 1 < list.size(); i += 2) fields[list[i].text] = list[i + 1].text;
-    EXPECT_EQ(fields["k"], "jobs");
-    const auto ended = DecodeEnded(fields["classes"], fields["ended"]);
+    EXPECT_EQ(list.at(1).text, "jobs");
+    EXPECT_EQ(list.at(4).text, "classes");
+    std::vector<absl::string_view> texts;
+    for (size_t i = 6; i < list.size(); ++i) texts.push_back(list[i].text);
+    const auto ended = DecodeEnded(list.at(5).text, texts);
     EXPECT_TRUE(ended.ok()) << ended.status();
     if (ended.ok()) all.insert(all.end(), ended->begin(), ended->end());
   }

@@ -46,6 +46,7 @@ local TAIL_BYTES = 480         -- a part this long is not appended to
 local FIRST_PART = 2 ^ 31
 local VISITS = 200             -- flows looked at in one call
 local EVENT_BYTES = 4194304
+local EVENT_TEXTS = 1600       -- four a job
 
 -- Bound at the first call: while a library is loaded there are no globals but `redis`.
 local find, sub, byte, char, pack, unpack_struct
@@ -109,6 +110,18 @@ local function lane_of(s)
 end
 
 local function number(s, field) return lane_of(s)[field] end
+
+-- Appends the lines of a text, each with its end, to a list of `n`; returns how many it has then.
+local function lines(text, at, list, n)
+  local length = #text
+  while at <= length do
+    local stop = find(text, '\n', at, true)
+    n = n + 1
+    list[n] = sub(text, at, stop - 1)
+    at = stop + 1
+  end
+  return n
+end
 
 local function add(s, field, by)
   local lane = lane_of(s)
@@ -216,14 +229,15 @@ local function flush_order(s)
 end
 
 -- The events of the jobs that ended: one, unless a record log would not take it (16 MiB a record).
+-- They go to Redis text by text: one string of them all would be copied and hashed once more.
 local function tell_all(s)
-  local names, from, bytes, seq = {}, 1, 0, 0
+  local events, names, from, bytes, seq = s.events, {}, 1, 0, 0
   for n, name in pairs(s.told) do names[#names + 1] = n .. ' ' .. name .. '\n' end
   names = table.concat(names)
-  for at = 4, #s.events, 4 do
-    bytes = bytes + #s.events[at - 1] + #s.events[at]
-    if bytes > EVENT_BYTES or at == #s.events then
-      seq = emit(s.keys, s.now, 'jobs', 'classes', names, 'ended', table.concat(s.events, '', from, at))
+  for at = 4, #events, 4 do
+    bytes = bytes + #events[at - 2] + #events[at]
+    if bytes > EVENT_BYTES or at - from >= EVENT_TEXTS or at == #events then
+      seq = emit(s.keys, s.now, 'jobs', 'classes', names, unpack(events, from, at))
       from, bytes = at + 1, 0
     end
   end

@@ -36,7 +36,7 @@ local function cancel(keys, argv)
   elseif holder_of(s, job) then
     class.leased = class.leased - 1
     add(s, 'gone', 1)
-    released(s, job.flow)
+    released(s, job.flow, 1)
   else
     class.ready, flow.waiting = class.ready - 1, flow.waiting - 1
   end
