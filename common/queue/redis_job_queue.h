@@ -48,9 +48,16 @@ class RedisJobQueue final : public JobQueue {
   absl::StatusOr<std::vector<SessionView>> Sessions(int limit) override;
   absl::StatusOr<DeadPage> SearchDead(const DeadQuery& query) override;
 
-  // Blocks until something may have become ready (true) or `timeout` passed (false). One thread at
-  // a time waits, on a connection of its own.
+  // Blocks until something may have become ready (true), or `timeout` passed or EndWait was called
+  // (false). One thread at a time waits, on a connection of its own, where one blocked command
+  // stays over the waits that found nothing: an idle worker costs Redis its heartbeat, a minute one
+  // more.
   absl::StatusOr<bool> WaitForWork(absl::Duration timeout);
+  // Takes this process off those that wait for work, for it has some: what becomes ready is
+  // another's to do. The next WaitForWork waits again.
+  void LeaveWait();
+  // WaitForWork returns at once from now on. Async-signal-safe.
+  void EndWait();
 
   // Several calls in one round trip, in order: they leave together and are answered together.
   // One Status for the transport and for a lane that is not open; otherwise one answer each.
@@ -96,8 +103,10 @@ class RedisJobQueue final : public JobQueue {
   ClassNumbers numbers_ ABSL_GUARDED_BY(mu_);  // Of the classes of what was enqueued here.
   int woken_ ABSL_GUARDED_BY(mu_) = 0;  // Value of the wake token that the next tick answers.
 
+  const int end_wait_;  // A file descriptor, readable once the waits have ended.
   Mutex waiter_mu_;
   redis::Connection waiter_ ABSL_GUARDED_BY(waiter_mu_);
+  bool parked_ ABSL_GUARDED_BY(waiter_mu_) = false;  // waiter_ has sent its command.
 };
 
 }  // namespace fairlead::queue
