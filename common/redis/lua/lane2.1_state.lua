@@ -57,11 +57,12 @@ local find, sub, byte, char, pack, unpack_struct
 --   "k<name>" → class number;  "c<class>" → CLASS and its name;  "f<flow>" → FLOW and parked classes
 --   "g<class>|<flow>" → QUEUE and a PART for each priority, high first; "q<…>|<priority>|<n>" → entries
 --   "s<session>" → "expiry|idle|drain|held|grant grant …";  "h<grant>" → "session\n" and entries
---   "n<job>" → progress; "e<job>" → last error; "d<session>" → description
+--   "n<job>" → progress; "e<job>" → last error; "d<session>" → description; "x<job>" → see leave
 -- live: jobs that have not ended; idle: sessions that wait; gone: held entries that are stale; ended:
 -- done jobs remembered; classes; drain: 1 if all drain; then what is remembered of ended jobs: how
--- many done ones and dead ones, for how many ms, results up to how many bytes; and what is forgotten.
-local LANE = '>I4I4I4I4BBI4dI4d'
+-- many done ones and dead ones, for how many ms, results up to how many bytes; what is forgotten; and
+-- left: ids of which stale entries lie about.
+local LANE = '>I4I4I4I4BBI4dI4dI4'
 local CLASS = '>dI4I4I4dI4'         -- virtual time, ready, delayed, leased, done, dead
 local FLOW = '>I4I4HI4dI4I4Bdd'     -- leased, waiting, weight, cap, rate, burst, backlog, paused, tokens, at
 local QUEUE = '>ddB'                -- pass, served ms, parts
@@ -99,11 +100,11 @@ local function lane_of(s)
   local lane = s.lane
   if lane then return lane end
   lane = {live = 0, idle = 0, gone = 0, ended = 0, classes = 0, drain = 0, keep = 10000,
-          age = 604800000, bytes = 1024, forgot = 0}
+          age = 604800000, bytes = 1024, forgot = 0, left = 0}
   local text = get(s, 'lane')
   if text then
     lane.live, lane.idle, lane.gone, lane.ended, lane.classes, lane.drain, lane.keep, lane.age,
-      lane.bytes, lane.forgot = unpack_struct(LANE, text)
+      lane.bytes, lane.forgot, lane.left = unpack_struct(LANE, text)
   end
   s.lane = lane
   return lane
@@ -261,7 +262,7 @@ local function flush(s)
   local lane = s.lane
   if lane then
     set(s, 'lane', pack(LANE, lane.live, lane.idle, lane.gone, lane.ended, lane.classes, lane.drain,
-      lane.keep, lane.age, lane.bytes, lane.forgot))
+      lane.keep, lane.age, lane.bytes, lane.forgot, lane.left))
   end
   for _, queue in pairs(s.queues) do save_queue(s, queue) end
   local puts, drops = {}, {}
@@ -342,4 +343,25 @@ local function fresh(job, entry)
   if not job or job.done or job.dead then return false end
   local _, generation = split(entry)
   return job.generation == generation
+end
+
+-- The entry of a job that is cancelled stays where it is, stale, until somebody comes upon it. So that
+-- a later job of that id is not found by it, "x<job>" keeps how many such entries there are and a
+-- generation that none of them has: "<entries>|<generation>".
+local function leave(s, job)
+  local entries = string.match(get(s, 'x' .. job.id) or '0', '^%d+')
+  if entries == '0' then add(s, 'left', 1) end
+  set(s, 'x' .. job.id, int(entries + 1) .. '|' .. int(job.generation))
+end
+
+-- A stale entry is gone.
+local function drop(s, id)
+  local entries, generation = string.match(get(s, 'x' .. id) or '', '^(%d+)|(%d+)$')
+  if not entries then return end
+  if entries == '1' then
+    add(s, 'left', -1)
+    set(s, 'x' .. id, false)
+  else
+    set(s, 'x' .. id, int(entries - 1) .. '|' .. generation)
+  end
 end

@@ -180,6 +180,7 @@ local function release(s, session, place, jobs)
   local job = jobs[place.id]
   if not fresh(job, place.entry) then
     add(s, 'gone', -1)
+    drop(s, place.id)
     return nil
   end
   class_of(s, job.class).leased = class_of(s, job.class).leased - 1

@@ -9,7 +9,7 @@ end
 local function parse_groups(argv)
   local groups, ids, at = {}, {}, 3
   while at <= #argv do
-    local group = {class = argv[at], flow = argv[at + 1], from = at + 3, orders = {}, new = {}}
+    local group = {class = argv[at], flow = argv[at + 1], from = at + 3, orders = {}, new = {}, generations = {}}
     local count, ordered = string.match(argv[at + 2] or '', '^(%d+)(o?)$')
     local n, width = tonumber(count or nil), ordered == 'o' and 3 or 2
     if not n or n < 1 or at + 2 + width * n > #argv then return nil end
@@ -64,33 +64,55 @@ local function new_jobs(s, groups, ids)
   return table.concat(added), total
 end
 
+-- The generations that new jobs must have whose ids still have stale entries.
+local function find_left(s, argv, groups)
+  if number(s, 'left') == 0 then return end
+  local fields = {}
+  for _, group in ipairs(groups) do
+    for _, from in ipairs(group.new) do fields[#fields + 1] = 'x' .. argv[from] end
+  end
+  load(s, fields)
+  for _, group in ipairs(groups) do
+    for _, from in ipairs(group.new) do
+      local generation = string.match(get(s, 'x' .. argv[from]) or '', '|(%d+)$')
+      group.generations[from] = generation and tonumber(generation)
+    end
+  end
+end
+
 local function put_group(s, argv, group)
   local flow = flow_of(s, group.flow)
   local runs, run, priority, now_ready, delayed = {}, nil, nil, 0, 0
   local plain, packed = plain_header(group.number, group.flow), group.width == 2
   local jobs, puts, orders = s.jobs, #s.jobs, group.orders
   for _, from in ipairs(group.new) do
-    local id, order = argv[from], orders[from]
+    local id, order, generation = argv[from], orders[from], group.generations[from]
+    local entry = id
+    if generation then
+      order = order or {priority = 0, deadline = 0, start = 0}
+      entry = char(generation) .. '|' .. id
+    end
     local job_priority = order and order.priority or 0
-    if packed then
+    if packed and not generation then
       local bytes = argv[from + 1]
       if byte(bytes, 2) ~= group.number then
         bytes, group.renumbered = plain .. sub(bytes, #plain + 1), true
       end
       jobs[puts + 1], jobs[puts + 2] = id, bytes
       puts = puts + 2
-    elseif not order or order.priority == 0 and order.deadline == 0 then
+    elseif not generation and (not order or order.priority == 0 and order.deadline == 0) then
       jobs[puts + 1], jobs[puts + 2] = id, plain .. argv[from + 1]
       puts = puts + 2
     else
-      order.id, order.class, order.flow, order.record = id, group.number, group.flow, argv[from + 1]
-      order.attempts, order.crashes, order.generation = 0, 0, FIRST_GENERATION
+      order.id, order.class, order.flow = id, group.number, group.flow
+      order.record = packed and sub(argv[from + 1], #plain + 1) or argv[from + 1]
+      order.attempts, order.crashes, order.generation = 0, 0, generation or FIRST_GENERATION
       save_job(s, order)
       puts = puts + 2
     end
     if order and order.start > s.now then
       delayed = delayed + 1
-      delay(s, order.start, id)
+      delay(s, order.start, entry)
     elseif order and order.deadline > 0 then
       to_ready(s, order, false)
     else
@@ -99,7 +121,7 @@ local function put_group(s, argv, group)
         runs[#runs + 1] = {priority = priority, entries = run}
       end
       now_ready = now_ready + 1
-      run[#run + 1] = id
+      run[#run + 1] = entry
     end
   end
   for _, one in ipairs(runs) do
@@ -152,6 +174,7 @@ local function enqueue(keys, argv)
     end
   end
   load(s, fields)
+  find_left(s, argv, groups)
   local renumbered = {}
   for _, group in ipairs(groups) do
     if group.number then put_group(s, argv, group) end
@@ -314,6 +337,7 @@ local function settle_acks(s, argv, request, session, grants, lost)
       if attempts > 0 then set(s, 'e' .. id, false) end
     else
       add(s, 'gone', -1)
+      drop(s, id)
       local owner = 1
       while request.acks[owner].upto < at do owner = owner + 1 end
       lost[#lost + 1] = request.acks[owner].grant .. '-' .. int(places[at])
@@ -419,6 +443,7 @@ local function lease(s, session, grant, classes, want)
           local flow = flow_of(s, turn.queue.flow)
           flow.leased, flow.waiting = flow.leased - 1, flow.waiting + 1
           class.leased, class.ready = class.leased - 1, class.ready + 1
+          drop(s, ids[i])
         end
         i = i + 1
       end
