@@ -17,14 +17,14 @@ local function parse_groups(argv)
     if group.class == '' or group.flow == '' or #group.flow > 255 or find(group.flow, '[|\n]') then
       return nil
     end
-    local head = sub(plain_header(0, group.flow), 3)
+    group.guess = width == 2 and byte(argv[at + 4] or '', 2)
+    local head = plain_header(group.guess or 0, group.flow)
     for from = group.from, group.from + width * (n - 1), width do
       local id, order = argv[from], width == 3 and argv[from + 2] or ''
       if id == '' or #id > 255 or find(id, '|', 1, true) or find(id, '\n', 1, true) then return nil end
       ids[#ids + 1] = id
       if width == 2 then
-        local bytes = argv[from + 1]
-        if byte(bytes) ~= LIVE or find(bytes, head, 3, true) ~= 3 then return nil end
+        if find(argv[from + 1], head, 1, true) ~= 1 then return nil end
       elseif order ~= '' then
         local priority, deadline, start = string.match(order, '^(-?%d+)|(%d+)|(%d+)$')
         priority, deadline, start = tonumber(priority or nil), tonumber(deadline or nil),
@@ -95,7 +95,7 @@ local function put_group(s, argv, group)
     local job_priority = order and order.priority or 0
     if packed and not generation then
       local bytes = argv[from + 1]
-      if byte(bytes, 2) ~= group.number then
+      if group.guess ~= group.number then
         bytes, group.renumbered = plain .. sub(bytes, #plain + 1), true
       end
       jobs[puts + 1], jobs[puts + 2] = id, bytes
@@ -134,8 +134,8 @@ local function put_group(s, argv, group)
 end
 
 -- enqueue: adds the jobs that are not there in any state; all of them or, with an error, none.
--- ARGV from 3: groups of class, flow, "<n>", then n times job, its bytes (a wrong class number in
--- them is put right); or "<n>o", then n times job, record, "" or
+-- ARGV from 3: groups of class, flow, "<n>", then n times job, its bytes (a class number that is
+-- wrong, but the same in all, is put right); or "<n>o", then n times job, record, "" or
 -- "<priority -1000…1000>|<deadline ms or 0>|<start ms or 0>". At most 1,000 jobs.
 -- Returns {OK, now, 0, "1" (added) or "0" (was there) for each job, {class number, name, …} of the
 -- classes whose number was wrong}. Codes: FULL (too many jobs that
@@ -267,6 +267,12 @@ local function nack(s, job, preempted, jitter, err)
   flow.waiting = flow.waiting + 1
 end
 
+-- Whether an entry of that generation (nil for the first) names the job of these bytes.
+local function named(text, generation)
+  local mark, _, _, _, _, _, of = byte(text, 1, 7)
+  return (mark == LIVE or mark == LIVE_DATED) and of == (generation or FIRST_GENERATION)
+end
+
 -- Takes the acked entries off their grants: ids, generations (nil for the first) and results, and
 -- for each ack the last of its own. Names the tokens that are not the session's.
 local function take_acked(s, argv, request, session, grants, lost)
@@ -297,18 +303,13 @@ local function take_acked(s, argv, request, session, grants, lost)
   return ids, generations, results, places
 end
 
--- One more job of a class and flow ended; neighbours are counted together.
-local function settle_run(s, run, class, flow)
-  if run.class ~= class or run.flow ~= flow then
-    if run.n > 0 then
-      local of = class_of(s, run.class)
-      of.leased, of.done = of.leased - run.n, of.done + run.n
-      s.told[run.class] = of.name
-      released(s, run.flow, run.n)
-    end
-    run.class, run.flow, run.n = class, flow, 0
-  end
-  run.n = run.n + 1
+-- Counts n jobs of a class and flow that ended.
+local function settle_run(s, n, class, flow)
+  if n == 0 then return end
+  local of = class_of(s, class)
+  of.leased, of.done = of.leased - n, of.done + n
+  s.told[class] = of.name
+  released(s, flow, n)
 end
 
 -- Ends the jobs of acks that are live, and names the tokens that are not. The hottest loop there is:
@@ -319,22 +320,29 @@ local function settle_acks(s, argv, request, session, grants, lost)
   if #ids == 0 then return end
   local texts = redis.call('HMGET', s.keys[JOB], unpack(ids))
   local done, ended, most, mark = {}, 0, number(s, 'bytes'), pack('>c1I6', 'd', s.now)
-  local jobs, puts, events, said, run = s.jobs, #s.jobs, s.events, #s.events, {n = 0}
+  local jobs, puts, events, said = s.jobs, #s.jobs, s.events, #s.events
+  -- Neighbours with the same header and flow, which is the rule, are counted together.
+  local run, head, run_class, run_flow = 0, nil, nil, nil
   for at = 1, #ids do
     local id, text, result = ids[at], texts[at], results[at]
-    local kind, class, _, _, attempts, _, generation, length = byte(text or '', 1, 8)
-    if (kind == LIVE or kind == LIVE_DATED) and generation == (generations[at] or FIRST_GENERATION) then
+    local live = text and head and not generations[at] and find(text, head, 1, true) == 1
+    if not live and text and named(text, generations[at]) then
+      local kind, class, _, _, attempts, _, _, length = byte(text, 1, 8)
       local from = kind == LIVE and 9 or 15
-      ended = ended + 1
+      settle_run(s, run, run_class, run_flow)
+      run, run_class, run_flow, live = 0, class, sub(text, from, from + length - 1), true
+      head = kind == LIVE and attempts == 0 and not generations[at] and sub(text, 1, 8 + length)
+      if attempts > 0 then set(s, 'e' .. id, false) end
+    end
+    if live then
+      run, ended = run + 1, ended + 1
       done[ended] = id
       jobs[puts + 1], jobs[puts + 2] = id, #result <= most and mark .. result or mark
       puts = puts + 2
       -- As tell() does.
       events[said + 1], events[said + 2], events[said + 3], events[said + 4] = id, text, 'r', result
       said = said + 4
-      settle_run(s, run, class, sub(text, from, from + length - 1))
       if session.noted then set(s, 'n' .. id, false) end
-      if attempts > 0 then set(s, 'e' .. id, false) end
     else
       add(s, 'gone', -1)
       drop(s, id)
@@ -344,7 +352,7 @@ local function settle_acks(s, argv, request, session, grants, lost)
     end
   end
   if ended == 0 then return end
-  settle_run(s, run)
+  settle_run(s, run, run_class, run_flow)
   s.ended[#s.ended + 1] = int(s.now) .. '|' .. table.concat(done, '\n')
   add(s, 'live', -ended)
   add(s, 'ended', ended)
@@ -424,7 +432,7 @@ local function lease(s, session, grant, classes, want)
         ids[i] = entry
       end
     end
-    local texts, i = redis.call('HMGET', s.keys[JOB], unpack(ids)), 1
+    local texts, i, sure = redis.call('HMGET', s.keys[JOB], unpack(ids)), 1, number(s, 'left') == 0
     for _, turn in ipairs(turns) do
       local class = class_of(s, turn.queue.class)
       if not said[class.n] then
@@ -433,8 +441,7 @@ local function lease(s, session, grant, classes, want)
       end
       while i <= turn.upto do
         local text = texts[i]
-        local mark, _, _, _, _, _, generation = byte(text or '', 1, 7)
-        if (mark == LIVE or mark == LIVE_DATED) and generation == (generations[i] or FIRST_GENERATION) then
+        if text and (sure or named(text, generations[i])) then
           kept = kept + 1
           entries[kept] = got[i]
           leases[2 * kept - 1], leases[2 * kept] = ids[i], text
