@@ -62,6 +62,7 @@ void Agent::RequestStop() {
   MutexLock lock(&mu_);
   if (held_ != nullptr) held_->context.Stop();
   changed_.NotifyAll();
+  if (options_.end_wait != nullptr) options_.end_wait();
 }
 
 AgentExit Agent::Run() {
@@ -74,6 +75,7 @@ AgentExit Agent::Run() {
 bool Agent::RunOnce() {
   std::optional<queue::Lease> lease = LeaseOne();
   if (!lease.has_value()) return false;
+  if (options_.leave_wait != nullptr) options_.leave_wait();
   RunJob(*std::move(lease));
   return true;
 }
@@ -241,10 +243,9 @@ bool Agent::SettledBy(const queue::TickRequest& request, const std::string& toke
 }
 
 void Agent::Idle() {
-  // In slices, so that a stop is obeyed soon; each wait ends at once when there is work.
   const absl::Time beat = std::min(absl::Now() + options_.lease / 3, next_due_);
   while (!stopping_ && absl::Now() < beat) {
-    const absl::StatusOr<bool> woken = wait_(std::min(absl::Seconds(1), beat - absl::Now()));
+    const absl::StatusOr<bool> woken = wait_(beat - absl::Now());
     if (woken.ok() && *woken) return;
     if (!woken.ok()) {
       Pause(options_.retry);

@@ -31,6 +31,9 @@ struct AgentOptions {
   absl::Duration retry =
       absl::Milliseconds(500);                // Mean pause after the queue could not be reached.
   absl::Duration settle = absl::Seconds(30);  // How long a drain tries to hand the job back.
+  std::function<void()>
+      leave_wait;                  // Called when there is work without a wait for it. May be empty.
+  std::function<void()> end_wait;  // Ends every wait, once draining. Thread-safe; may be empty.
 };
 
 enum class AgentExit {

@@ -48,6 +48,8 @@ struct Flags {
   std::vector<std::string> kinds = {"train-ocr", "prelabel-ocr", "train-reward", "prelabel-reward"};
   int threads = 1;
   std::string device = "auto";
+  std::vector<std::string> labels;
+  int64_t memory_mib = 0;
   std::string lane = "m0";
   double lease_seconds = 10;
   double checkpoint_seconds = 30;
@@ -74,6 +76,10 @@ void Declare(CLI::App& app, Flags& flags) {
   app.add_option("--device", flags.device, "Where to compute")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
+  app.add_option("--labels", flags.labels, "Labels that jobs may require, separated by commas")
+      ->delimiter(',');
+  app.add_option("--memory_mib", flags.memory_mib, "Memory of the device that jobs may require")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--lane", flags.lane, "Machine lane to lease from")->capture_default_str();
   app.add_option("--lease_seconds", flags.lease_seconds, "Lease; heartbeats at a third of it")
       ->check(CLI::Range(0.1, 3600.0))
@@ -176,8 +182,10 @@ absl::StatusOr<int> Serve(const Flags& flags) {
   queue::RedisJobQueue lane(&pool, flags.lane);
   AgentOptions options;
   options.description = Describe(flags);
-  options.able.device = flags.device;
+  options.able = {flags.device, flags.memory_mib, flags.labels};
   options.lease = absl::Seconds(flags.lease_seconds);
+  options.leave_wait = [&lane] { lane.LeaveWait(); };
+  options.end_wait = [&lane] { lane.EndWait(); };
   Agent agent(
       &lane,
       Select(flags.kinds, {{"train-ocr", &train_ocr},

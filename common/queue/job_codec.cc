@@ -116,6 +116,15 @@ std::string StripRecord(const store::v1::JobRecord& job) {
   return bytes;
 }
 
+std::string EncodeNewJob(const store::v1::JobRecord& job, absl::string_view flow,
+                         int class_number) {
+  constexpr char kFirstGeneration = '0';
+  std::string bytes = {'w', static_cast<char>(class_number), 0, 0, 0, 0, kFirstGeneration};
+  bytes.push_back(static_cast<char>(flow.size()));
+  absl::StrAppend(&bytes, flow, StripRecord(job));
+  return bytes;
+}
+
 int ClassNumber(absl::string_view bytes) {
   return bytes.size() < kHeader ? -1 : static_cast<unsigned char>(bytes[1]);
 }
@@ -150,8 +159,8 @@ absl::StatusOr<StoredJob> DecodeJob(absl::string_view id, absl::string_view job_
   return job;
 }
 
-absl::StatusOr<std::vector<store::v1::JobFinished>> DecodeEnded(absl::string_view classes,
-                                                                absl::string_view ended) {
+absl::StatusOr<std::vector<store::v1::JobFinished>> DecodeEnded(
+    absl::string_view classes, const std::vector<absl::string_view>& ended) {
   std::map<int, absl::string_view> names;
   for (const absl::string_view line : absl::StrSplit(classes, '\n', absl::SkipEmpty())) {
     const std::pair<absl::string_view, absl::string_view> parts =
@@ -161,13 +170,9 @@ absl::StatusOr<std::vector<store::v1::JobFinished>> DecodeEnded(absl::string_vie
     names[number] = parts.second;
   }
   std::vector<store::v1::JobFinished> all;
-  while (!ended.empty()) {
-    absl::string_view sizes, id, body, outcome;
-    if (!Cut(&ended, 9, &sizes) || !Cut(&ended, BigEndian(sizes.substr(0, 1)), &id) ||
-        !Cut(&ended, BigEndian(sizes.substr(1, 4)), &body) ||
-        !Cut(&ended, BigEndian(sizes.substr(5)), &outcome)) {
-      return Broken("an event");
-    }
+  if (ended.size() % 4 != 0) return Broken("an event");
+  for (size_t i = 0; i < ended.size(); i += 4) {
+    const absl::string_view id = ended[i], body = ended[i + 1], outcome = ended[i + 3];
     const auto name = names.find(ClassNumber(body));
     if (name == names.end()) return Broken(id);
     ASSIGN_OR_RETURN(StoredJob job, DecodeJob(id, name->second, body));

@@ -32,6 +32,9 @@ bool CanRun(absl::string_view job_class, const std::vector<std::string>& kinds,
 // The record without what FlowOf, ClassOf and the id restore.
 std::string StripRecord(const store::v1::JobRecord& job);
 
+// The bytes of a new job without priority and deadline, of the class of that number (0–255).
+std::string EncodeNewJob(const store::v1::JobRecord& job, absl::string_view flow, int class_number);
+
 struct StoredJob {
   store::v1::JobRecord record;
   bool dead = false;
@@ -47,10 +50,11 @@ int ClassNumber(absl::string_view bytes);
 // INTERNAL when `bytes` are not those of a live or dead job.
 absl::StatusOr<StoredJob> DecodeJob(absl::string_view id, absl::string_view job_class,
                                     absl::string_view bytes);
-// The fields "classes" ("<number> <name>\n"…) and "ended" of an event of kind "jobs". INTERNAL when
-// they are broken.
-absl::StatusOr<std::vector<store::v1::JobFinished>> DecodeEnded(absl::string_view classes,
-                                                                absl::string_view ended);
+// Of an event of kind "jobs": its field "classes" ("<number> <name>\n"…), and the texts behind
+// that, four for each job that ended: id, bytes, "r", result or error. INTERNAL when they are
+// broken.
+absl::StatusOr<std::vector<store::v1::JobFinished>> DecodeEnded(
+    absl::string_view classes, const std::vector<absl::string_view>& ended);
 // The result in the bytes of a done job. INTERNAL when they are none.
 absl::StatusOr<store::v1::JobResult> DecodeDone(absl::string_view bytes);
 

@@ -91,10 +91,29 @@ std::vector<std::string> Texts(const Reply& reply) {
   return texts;
 }
 
+namespace {
+
+// Acks under one grant, by their index in it.
+struct GrantAcks {
+  absl::string_view grant;
+  std::vector<std::pair<int, const Ack*>> acks;
+};
+
+std::string Indices(const std::vector<std::pair<int, const Ack*>>& acks) {
+  const int first = acks.front().first, last = acks.back().first;
+  bool run =
+      last > first && static_cast<size_t>(last) - static_cast<size_t>(first) + 1 == acks.size();
+  for (size_t i = 0; run && i < acks.size(); ++i)
+    run = acks[i].first == first + static_cast<int>(i);
+  if (run) return absl::StrCat(first, "-", last);
+  return absl::StrJoin(
+      acks, ",", [](std::string* text, const auto& ack) { absl::StrAppend(text, ack.first); });
+}
+
+}  // namespace
+
 void AppendAcks(const TickRequest& request, Arguments* out, std::vector<std::string>* malformed) {
-  // By grant, in the order of their first ack.
-  std::vector<std::pair<absl::string_view, std::vector<std::pair<absl::string_view, const Ack*>>>>
-      grants;
+  std::vector<GrantAcks> grants;  // In the order of their first ack.
   for (const Ack& ack : request.acks) {
     const absl::string_view token = ack.token;
     const size_t dash = token.rfind('-');
@@ -107,15 +126,14 @@ void AppendAcks(const TickRequest& request, Arguments* out, std::vector<std::str
       continue;
     }
     const absl::string_view grant = token.substr(0, dash);
-    if (grants.empty() || grants.back().first != grant) grants.push_back({grant, {}});
-    grants.back().second.push_back({token.substr(dash + 1), &ack});
+    if (grants.empty() || grants.back().grant != grant) grants.push_back({grant, {}});
+    grants.back().acks.push_back({index, &ack});
   }
   out->push_back(absl::StrCat(grants.size()));
-  for (const auto& [grant, acks] : grants) {
-    out->emplace_back(grant);
-    out->push_back(absl::StrJoin(
-        acks, ",", [](std::string* text, const auto& ack) { absl::StrAppend(text, ack.first); }));
-    for (const auto& [index, ack] : acks) out->push_back(ack->result.SerializeAsString());
+  for (const GrantAcks& one : grants) {
+    out->emplace_back(one.grant);
+    out->push_back(Indices(one.acks));
+    for (const auto& [index, ack] : one.acks) out->push_back(ack->result.SerializeAsString());
   }
 }
 
@@ -160,7 +178,7 @@ void ReadDescription(absl::string_view text, SessionView* view) {
   view->able.labels = absl::StrSplit(able[3], ',', absl::SkipEmpty());
 }
 
-Arguments EnqueueArguments(const std::vector<NewJob>& jobs) {
+Arguments EnqueueArguments(const std::vector<NewJob>& jobs, const ClassNumbers& numbers) {
   Arguments out;
   out.reserve(2 * jobs.size() + 3);
   for (size_t begin = 0, end = 0; begin < jobs.size(); begin = end) {
@@ -172,20 +190,25 @@ Arguments EnqueueArguments(const std::vector<NewJob>& jobs) {
       ordered = ordered || !OrderOf(jobs[end]).empty();
     }
     out.insert(out.end(), {job_class, flow, absl::StrCat(end - begin, ordered ? "o" : "")});
+    const auto number = numbers.find(job_class);
+    const int class_number = number == numbers.end() ? 0 : number->second;
     for (size_t i = begin; i < end; ++i) {
       out.push_back(jobs[i].record.job());
-      out.push_back(StripRecord(jobs[i].record));
+      out.push_back(ordered ? StripRecord(jobs[i].record)
+                            : EncodeNewJob(jobs[i].record, flow, class_number));
       if (ordered) out.push_back(OrderOf(jobs[i]));
     }
   }
   return out;
 }
 
-absl::StatusOr<std::vector<bool>> ParseEnqueue(const Reply& reply, size_t jobs) {
+absl::StatusOr<std::vector<bool>> ParseEnqueue(const Reply& reply, size_t jobs,
+                                               ClassNumbers* numbers) {
   RETURN_IF_ERROR(StatusOfCode(CodeOf(reply), "fl_lane2_enqueue"));
-  if (reply.elements.size() != 4 || reply.elements[3].text.size() != jobs) {
+  if (reply.elements.size() != 5 || reply.elements[3].text.size() != jobs) {
     return BadReply("fl_lane2_enqueue");
   }
+  for (const auto& [number, name] : ParseNames(reply.elements[4])) (*numbers)[name] = number;
   std::vector<bool> added(jobs);
   for (size_t i = 0; i < jobs; ++i) added[i] = reply.elements[3].text[i] == '1';
   return added;

@@ -23,6 +23,7 @@ std::string CodeOf(const redis::Reply& reply);
 absl::Status StatusOfCode(const std::string& code, absl::string_view function);
 
 using ClassNames = std::map<int, std::string>;
+using ClassNumbers = std::map<std::string, int>;
 ClassNames ParseNames(const redis::Reply& reply);
 // The job of a lease, without its token.
 absl::StatusOr<Lease> ParseLease(const std::string& id, const std::string& bytes,
@@ -33,9 +34,12 @@ std::vector<std::string> Texts(const redis::Reply& reply);
 std::string Describe(const TickRequest& request);
 void ReadDescription(absl::string_view text, SessionView* view);
 
-// Groups of neighbours of one class and flow. `jobs` is not empty.
-redis::Arguments EnqueueArguments(const std::vector<NewJob>& jobs);
-absl::StatusOr<std::vector<bool>> ParseEnqueue(const redis::Reply& reply, size_t jobs);
+// Groups of neighbours of one class and flow. `jobs` is not empty; `numbers`: of the classes, as
+// far as they are known.
+redis::Arguments EnqueueArguments(const std::vector<NewJob>& jobs, const ClassNumbers& numbers);
+// Adds to `numbers` what the reply tells of them.
+absl::StatusOr<std::vector<bool>> ParseEnqueue(const redis::Reply& reply, size_t jobs,
+                                               ClassNumbers* numbers);
 
 // The lists of a tick after its classes; tokens that cannot be any go to `malformed`.
 void AppendAcks(const TickRequest& request, redis::Arguments* out,

@@ -88,6 +88,9 @@ absl::StatusOr<std::vector<bool>> MemoryJobQueue::EnqueueBatch(const std::vector
     if (!added[i]) continue;
     Job& job = jobs_[jobs[i].record.job()];
     job.record = jobs[i].record;
+    if (const auto left = left_.find(job.record.job()); left != left_.end()) {
+      job.generation = left->second.second;
+    }
     job.priority = jobs[i].priority;
     job.deadline = jobs[i].deadline;
     job.job_class = flows_.ClassNumber(ClassOf(job.record));
@@ -121,6 +124,7 @@ Entry* MemoryJobQueue::PlaceOf(Session* session, absl::string_view token) {
 
 MemoryJobQueue::Job* MemoryJobQueue::Release(Session* session, Entry* entry) {
   Job* job = Live(*entry);
+  if (job == nullptr) Drop(entry->job);
   entry->job.clear();
   session->held -= 1;
   if (job != nullptr) flows_.Release(job->flow);
@@ -253,6 +257,7 @@ void MemoryJobQueue::LeaseJobs(const TickRequest& request, Session* session,
       Job* job = Live(one.entry);
       if (job == nullptr) {
         flows_.Refund(one);
+        Drop(one.entry.job);
         continue;
       }
       job->state = JobState::kLeased;

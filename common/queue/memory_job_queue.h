@@ -95,6 +95,8 @@ class MemoryJobQueue final : public JobQueue {
   void Fail(Job* job, const Nack& nack, Finished* finished) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Bury(Job* job, const std::string& error, Finished* finished)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // A stale entry of a cancelled job was come upon and is gone.
+  void Drop(const std::string& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Forget(const std::string& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForgetDone(bool by_age) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LeaseJobs(const TickRequest& request, Session* session, TickResponse* response)
@@ -117,6 +119,8 @@ class MemoryJobQueue final : public JobQueue {
   Retention retention_ ABSL_GUARDED_BY(mu_);
   MemoryFlows flows_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, Job> jobs_ ABSL_GUARDED_BY(mu_);
+  // Ids of which stale entries lie about: how many, and a generation that none of them has.
+  std::map<std::string, std::pair<int, int>> left_ ABSL_GUARDED_BY(mu_);
   int64_t live_ ABSL_GUARDED_BY(mu_) = 0;
   // Done jobs, by call, the oldest first; dead ones.
   std::deque<std::pair<absl::Time, std::vector<std::string>>> done_ ABSL_GUARDED_BY(mu_);

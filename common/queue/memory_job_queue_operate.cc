@@ -21,6 +21,11 @@ absl::Status NoSuch(absl::string_view what, absl::string_view id) {
 
 }  // namespace
 
+void MemoryJobQueue::Drop(const std::string& job) {
+  const auto left = left_.find(job);
+  if (left != left_.end() && --left->second.first == 0) left_.erase(left);
+}
+
 absl::Status MemoryJobQueue::Cancel(absl::string_view id) {
   Finished finished;
   {
@@ -33,7 +38,8 @@ absl::Status MemoryJobQueue::Cancel(absl::string_view id) {
       return Error(absl::StatusCode::kFailedPrecondition, "STATE_TERMINAL",
                    absl::StrCat("job ", id, " has ended"));
     }
-    if (job.state == JobState::kDelayed) {
+    const bool delayed = job.state == JobState::kDelayed;
+    if (delayed) {
       flows_.due().erase({absl::ToUnixMillis(job.due), MemoryFlows::MemberOf(EntryOf(job))});
     }
     if (job.state == JobState::kLeased) {
@@ -42,6 +48,10 @@ absl::Status MemoryJobQueue::Cancel(absl::string_view id) {
       flows_.flow(job.flow).waiting -= 1;
     }
     Bury(&job, "cancelled", &finished);
+    if (!delayed) {
+      std::pair<int, int>& left = left_[std::string(id)];
+      left = {left.first + 1, job.generation};
+    }
   }
   Tell(finished);
   return absl::OkStatus();

@@ -1,13 +1,16 @@
 #include "common/queue/redis_job_queue.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "common/base/ids.h"
 #include "common/base/status.h"
 #include "common/queue/job_codec.h"
@@ -26,6 +29,7 @@ constexpr int kGrantBytes = 8;
 constexpr int kMaxReap = 100;
 constexpr size_t kMaxClasses = 64;
 constexpr size_t kStatsHead = 7;  // What stands before the classes.
+constexpr char kParkSeconds[] = "60";
 constexpr absl::string_view kTick = "fl_lane2_tick";
 
 }  // namespace
@@ -36,9 +40,12 @@ RedisJobQueue::RedisJobQueue(redis::ConnectionPool* pool, std::string slot,
       slot_(std::move(slot)),
       simulated_clock_(simulated_clock),
       keys_(LaneKeys(slot_)),
+      end_wait_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       waiter_(pool->options()) {}
 
-RedisJobQueue::~RedisJobQueue() = default;
+RedisJobQueue::~RedisJobQueue() {
+  if (end_wait_ >= 0) close(end_wait_);
+}
 
 absl::StatusOr<std::string> RedisJobQueue::Incarnation() {
   {
@@ -115,23 +122,37 @@ absl::StatusOr<Reply> RedisJobQueue::Call(absl::string_view function, const Argu
   return reply;
 }
 
+ClassNumbers RedisJobQueue::Numbers() {
+  MutexLock lock(&mu_);
+  return numbers_;
+}
+
+absl::StatusOr<std::vector<bool>> RedisJobQueue::Added(const Reply& reply, size_t jobs) {
+  ClassNumbers told;
+  ASSIGN_OR_RETURN(std::vector<bool> added, ParseEnqueue(reply, jobs, &told));
+  MutexLock lock(&mu_);
+  for (const auto& [name, number] : told) numbers_[name] = number;
+  return added;
+}
+
 absl::StatusOr<std::vector<bool>> RedisJobQueue::EnqueueBatch(const std::vector<NewJob>& jobs) {
   RETURN_IF_ERROR(ValidateJobs(jobs));
-  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane2_enqueue", EnqueueArguments(jobs)));
-  return ParseEnqueue(reply, jobs.size());
+  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane2_enqueue", EnqueueArguments(jobs, Numbers())));
+  return Added(reply, jobs.size());
 }
 
 absl::StatusOr<std::vector<absl::StatusOr<std::vector<bool>>>> RedisJobQueue::EnqueueEach(
     const std::vector<std::vector<NewJob>>& batches) {
   std::vector<Arguments> calls;
+  const ClassNumbers numbers = Numbers();
   for (const std::vector<NewJob>& jobs : batches) {
     RETURN_IF_ERROR(ValidateJobs(jobs));
-    calls.push_back(EnqueueArguments(jobs));
+    calls.push_back(EnqueueArguments(jobs, numbers));
   }
   ASSIGN_OR_RETURN(const std::vector<Reply> replies, CallAll("fl_lane2_enqueue", std::move(calls)));
   std::vector<absl::StatusOr<std::vector<bool>>> answers;
   for (size_t i = 0; i < replies.size(); ++i) {
-    answers.push_back(ParseEnqueue(replies[i], batches[i].size()));
+    answers.push_back(Added(replies[i], batches[i].size()));
   }
   return answers;
 }
@@ -290,16 +311,41 @@ absl::Status RedisJobQueue::Cancel(absl::string_view job) {
 }
 
 absl::StatusOr<bool> RedisJobQueue::WaitForWork(absl::Duration timeout) {
-  // BLPOP takes 0 for "for ever".
-  const absl::Duration wait = std::max(timeout, absl::Milliseconds(1));
-  const Arguments pop = {"BLPOP", redis::WakeKey(slot_),
-                         absl::StrFormat("%.3f", absl::ToDoubleSeconds(wait))};
   MutexLock lock(&waiter_mu_);
-  ASSIGN_OR_RETURN(const Reply reply, waiter_.BlockingCall(pop, wait));
-  if (reply.elements.size() != 2) return false;
+  if (!parked_) {
+    RETURN_IF_ERROR(waiter_.Send({"BLPOP", redis::WakeKey(slot_), kParkSeconds}));
+    parked_ = true;
+  }
+  const absl::StatusOr<std::optional<Reply>> reply = waiter_.Await(timeout, end_wait_);
+  if (reply.ok() && !reply->has_value()) return false;
+  parked_ = false;
+  RETURN_IF_ERROR(reply.status());
+  if ((*reply)->elements.size() != 2) return false;
   MutexLock inner(&mu_);
-  woken_ = static_cast<int>(reply.elements[1].AsInt());
+  woken_ = static_cast<int>((*reply)->elements[1].AsInt());
   return true;
+}
+
+void RedisJobQueue::LeaveWait() {
+  std::string token;
+  {
+    MutexLock lock(&waiter_mu_);
+    if (!parked_) return;
+    parked_ = false;
+    const absl::StatusOr<std::optional<Reply>> reply = waiter_.Await(absl::ZeroDuration(), -1);
+    waiter_.Close();
+    if (reply.ok() && reply->has_value() && (*reply)->elements.size() == 2) {
+      token = (*reply)->elements[1].AsText();
+    }
+  }
+  // It came too late for this process. Should this call fail, who is idle looks by itself when its
+  // heartbeat is due.
+  if (!token.empty()) pool_->Call({"RPUSH", redis::WakeKey(slot_), token}).status().IgnoreError();
+}
+
+void RedisJobQueue::EndWait() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(end_wait_, &one, sizeof one);
 }
 
 }  // namespace fairlead::queue

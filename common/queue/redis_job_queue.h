@@ -18,6 +18,7 @@
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/queue/job_queue.h"
+#include "common/queue/lane_wire.h"
 #include "common/redis/connection.h"
 
 namespace fairlead::queue {
@@ -47,9 +48,16 @@ class RedisJobQueue final : public JobQueue {
   absl::StatusOr<std::vector<SessionView>> Sessions(int limit) override;
   absl::StatusOr<DeadPage> SearchDead(const DeadQuery& query) override;
 
-  // Blocks until something may have become ready (true) or `timeout` passed (false). One thread at
-  // a time waits, on a connection of its own.
+  // Blocks until something may have become ready (true), or `timeout` passed or EndWait was called
+  // (false). One thread at a time waits, on a connection of its own, where one blocked command
+  // stays over the waits that found nothing: an idle worker costs Redis its heartbeat, a minute one
+  // more.
   absl::StatusOr<bool> WaitForWork(absl::Duration timeout);
+  // Takes this process off those that wait for work, for it has some: what becomes ready is
+  // another's to do. The next WaitForWork waits again.
+  void LeaveWait();
+  // WaitForWork returns at once from now on. Async-signal-safe.
+  void EndWait();
 
   // Several calls in one round trip, in order: they leave together and are answered together.
   // One Status for the transport and for a lane that is not open; otherwise one answer each.
@@ -78,6 +86,8 @@ class RedisJobQueue final : public JobQueue {
   absl::StatusOr<std::vector<absl::Status>> ForEachDead(absl::string_view function,
                                                         const std::vector<std::string>& jobs);
   absl::Status LearnClasses();
+  ClassNumbers Numbers();
+  absl::StatusOr<std::vector<bool>> Added(const redis::Reply& reply, size_t jobs);
 
   redis::ConnectionPool* const pool_;
   const std::string slot_;
@@ -90,10 +100,13 @@ class RedisJobQueue final : public JobQueue {
   std::map<std::string, std::string> described_
       ABSL_GUARDED_BY(mu_);                                // session → last description.
   std::vector<std::string> classes_ ABSL_GUARDED_BY(mu_);  // Of the lane, by number from 1.
+  ClassNumbers numbers_ ABSL_GUARDED_BY(mu_);  // Of the classes of what was enqueued here.
   int woken_ ABSL_GUARDED_BY(mu_) = 0;  // Value of the wake token that the next tick answers.
 
+  const int end_wait_;  // A file descriptor, readable once the waits have ended.
   Mutex waiter_mu_;
   redis::Connection waiter_ ABSL_GUARDED_BY(waiter_mu_);
+  bool parked_ ABSL_GUARDED_BY(waiter_mu_) = false;  // waiter_ has sent its command.
 };
 
 }  // namespace fairlead::queue

@@ -1,9 +1,12 @@
 #include "common/redis/connection.h"
 
+#include <poll.h>
 #include <sys/time.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <limits>
 #include <mutex>
 #include <utility>
 
@@ -178,6 +181,8 @@ absl::Status Connection::EnsureConnected() {
   } else {
     ParseHostPort(options_.address, &parsed);
     opened = redisConnectWithTimeout(parsed.host.c_str(), parsed.port, timeout);
+    // So that a wait without end notices a server that vanished.
+    if (opened != nullptr && opened->err == 0) redisEnableKeepAlive(opened);
   }
   context_ = std::make_unique<Context>(opened);
   if (opened == nullptr || opened->err != 0) return Fail("connect to");
@@ -206,21 +211,24 @@ absl::Status Connection::Introduce() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Reply>> Connection::Exchange(const std::vector<Arguments>& commands) {
+absl::Status Connection::Append(const Arguments& arguments) {
   std::vector<const char*> pointers;
   std::vector<size_t> sizes;
-  for (const Arguments& arguments : commands) {
-    pointers.clear();
-    sizes.clear();
-    for (const std::string& argument : arguments) {
-      pointers.push_back(argument.data());
-      sizes.push_back(argument.size());
-    }
-    if (redisAppendCommandArgv(context_->redis, static_cast<int>(arguments.size()), pointers.data(),
-                               sizes.data()) != REDIS_OK) {
-      return Fail("write to");
-    }
+  pointers.reserve(arguments.size());
+  sizes.reserve(arguments.size());
+  for (const std::string& argument : arguments) {
+    pointers.push_back(argument.data());
+    sizes.push_back(argument.size());
   }
+  if (redisAppendCommandArgv(context_->redis, static_cast<int>(arguments.size()), pointers.data(),
+                             sizes.data()) != REDIS_OK) {
+    return Fail("write to");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Reply>> Connection::Exchange(const std::vector<Arguments>& commands) {
+  for (const Arguments& arguments : commands) RETURN_IF_ERROR(Append(arguments));
   std::vector<Reply> replies;
   replies.reserve(commands.size());
   for (size_t i = 0; i < commands.size(); ++i) {
@@ -258,6 +266,28 @@ absl::StatusOr<Reply> Connection::BlockingCall(const Arguments& arguments, absl:
     return Fail("set a timeout on");
   }
   return reply;
+}
+
+absl::Status Connection::Send(const Arguments& arguments) {
+  RETURN_IF_ERROR(EnsureConnected());
+  RETURN_IF_ERROR(Append(arguments));
+  int done = 0;
+  while (done == 0) {
+    if (redisBufferWrite(context_->redis, &done) != REDIS_OK) return Fail("write to");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<Reply>> Connection::Await(absl::Duration timeout, int interrupt) {
+  if (context_ == nullptr) return Fail("read from");
+  pollfd ready[] = {{context_->redis->fd, POLLIN, 0}, {interrupt, POLLIN, 0}};
+  const int64_t ms = absl::ToInt64Milliseconds(absl::Ceil(timeout, absl::Milliseconds(1)));
+  const int wait = static_cast<int>(std::clamp<int64_t>(ms, 0, std::numeric_limits<int>::max()));
+  if (poll(ready, 2, wait) < 0 && errno != EINTR) return Fail("wait for");
+  if (ready[0].revents == 0) return std::optional<Reply>();
+  ASSIGN_OR_RETURN(Reply reply, Read());
+  if (reply.type == Reply::Type::kError) return StatusOfError(reply.text, "a waiting command");
+  return std::optional<Reply>(std::move(reply));
 }
 
 struct ConnectionPool::Shared {

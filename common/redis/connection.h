@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,14 @@ class Connection {
   // is extended by it.
   absl::StatusOr<Reply> BlockingCall(const Arguments& arguments, absl::Duration block);
 
+  // Sends a command for Await; until that has its reply or Close() was called, no other call is
+  // made.
+  absl::Status Send(const Arguments& arguments);
+  // The reply to what was sent. Nothing when none has come within `timeout`, or when `interrupt`, a
+  // file descriptor (-1 for none), became readable: then it may be awaited again.
+  absl::StatusOr<std::optional<Reply>> Await(absl::Duration timeout, int interrupt);
+  void Close() { Drop(); }
+
   // Connects when not connected: authenticates and reads run_id. The calls above do it themselves.
   absl::Status EnsureConnected();
   bool connected() const { return context_ != nullptr; }
@@ -81,6 +90,7 @@ class Connection {
  private:
   struct Context;
   absl::Status Introduce();
+  absl::Status Append(const Arguments& arguments);
   absl::StatusOr<std::vector<Reply>> Exchange(const std::vector<Arguments>& commands);
   absl::StatusOr<Reply> Read();
   absl::Status Fail(absl::string_view doing);

@@ -1,4 +1,5 @@
-// fairlead queues: how deep they are, how old, and how fast they move.
+// fairlead queues: how deep they are, how old, and how fast they move. fairlead limit: what a
+// project's jobs may take of the workers.
 #include <unistd.h>
 
 #include <iostream>
@@ -80,9 +81,54 @@ absl::Status RunQueues(const GlobalOptions& globals, bool watch) {
   }
 }
 
+absl::Status RunLimit(const GlobalOptions& globals, const v1::SetJobLimitsRequest& request) {
+  ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kOperator));
+  RETURN_IF_ERROR(
+      client->Call(client->jobs(), &v1::JobService::Stub::SetJobLimits, request).status());
+  std::cout << "limits of " << request.flow() << " set\n";
+  return absl::OkStatus();
+}
+
+void AddLimitCommand(CommandLine& line) {
+  struct Flags {
+    std::string flow;
+    int32_t weight = 1;
+    int64_t leased = 0, burst = 0, waiting = 0;
+    double rate = 0;
+    bool pause = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  GlobalOptions& globals = line.globals;
+  CLI::App* command = line.Add(
+      nullptr, "limit", "Set what the jobs of a project may take; replaces what was set before",
+      "fairlead limit acme/prices --weight 4 --leased 2 --rate 0.5 --burst 3", [&globals, flags] {
+        v1::SetJobLimitsRequest request;
+        request.set_flow(flags->flow);
+        v1::JobLimits& limits = *request.mutable_limits();
+        limits.set_weight(flags->weight);
+        limits.set_max_leased(flags->leased);
+        limits.set_per_second(flags->rate);
+        limits.set_burst(flags->rate > 0 && flags->burst == 0 ? 1 : flags->burst);
+        limits.set_max_waiting(flags->waiting);
+        limits.set_paused(flags->pause);
+        return Finish(RunLimit(globals, request));
+      });
+  command->add_option("flow", flags->flow, "TENANT/PROJECT, or a tenant for its other jobs")
+      ->required();
+  command->add_option("--weight", flags->weight, "Its share against other projects")
+      ->check(CLI::Range(1, 128))
+      ->capture_default_str();
+  command->add_option("--leased", flags->leased, "Jobs running at a time; 0 is no limit");
+  command->add_option("--rate", flags->rate, "Jobs started a second; 0 is no limit");
+  command->add_option("--burst", flags->burst, "Jobs started at once, before the rate holds");
+  command->add_option("--waiting", flags->waiting, "Jobs that may wait; 0 is no limit");
+  command->add_flag("--pause", flags->pause, "Start none until limits without --pause are set");
+}
+
 }  // namespace
 
 void AddQueuesCommand(CommandLine& line) {
+  AddLimitCommand(line);
   auto watch = std::make_shared<bool>(false);
   GlobalOptions& globals = line.globals;
   CLI::App* command = line.Add(nullptr, "queues", "Depth, age and throughput of every queue",

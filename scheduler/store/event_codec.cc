@@ -18,6 +18,7 @@ namespace {
 struct Fields {
   absl::flat_hash_map<std::string, std::string> values;
   std::vector<std::string> batch;
+  std::vector<absl::string_view> ended;  // What stands behind "classes".
 
   const std::string& Text(const std::string& name) const {
     static const std::string* empty = new std::string();
@@ -33,7 +34,10 @@ struct Fields {
 Fields ReadFields(const redis::Reply& list) {
   Fields fields;
   for (size_t i = 0; i + 1 < list.elements.size(); i += 2) {
-    if (list.elements[i].text == "b") {
+    if (fields.values.count("classes") > 0) {
+      fields.ended.push_back(list.elements[i].text);
+      fields.ended.push_back(list.elements[i + 1].text);
+    } else if (list.elements[i].text == "b") {
       fields.batch.push_back(list.elements[i + 1].text);
     } else {
       fields.values[list.elements[i].text] = list.elements[i + 1].text;
@@ -87,7 +91,7 @@ bool DecodeJob(const Fields& fields, v1::Event& event) {
 // What one call to a machine lane ended (lua/lane2.*.lua).
 bool DecodeJobs(const Fields& fields, v1::Event& event) {
   absl::StatusOr<std::vector<v1::JobFinished>> ended =
-      queue::DecodeEnded(fields.Text("classes"), fields.Text("ended"));
+      queue::DecodeEnded(fields.Text("classes"), fields.ended);
   if (!ended.ok()) return false;
   for (v1::JobFinished& one : *ended) {
     *event.mutable_jobs_finished()->add_jobs() = std::move(one);

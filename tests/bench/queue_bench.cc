@@ -20,6 +20,7 @@ struct Options {
   std::string json;
   std::string only;
   bool full = false;
+  bool peers = false;
 };
 
 int64_t JobsOf(int batch, Durability durability) {
@@ -75,11 +76,15 @@ int Main(int argc, char** argv) {
   app.add_option("--json", options.json, "Write one JSON object a line to this file");
   app.add_option("--only", options.only, "Run the cases whose name begins so");
   app.add_flag("--full", options.full, "Also payloads of 4 KiB and every batch of drain");
+  app.add_flag("--peers", options.peers, "Also BullMQ, Sidekiq, Celery and RQ, where installed");
   CLI11_PARSE(app, argc, argv);
   Report report;
   int failed = 0;
-  for (const Case& one : Cases(options.full)) {
-    if (!absl::StartsWith(one.name, options.only)) continue;
+  std::vector<Case> cases = Cases(options.full);
+  if (options.peers) cases.push_back({"peers", RunPeers});
+  for (const Case& one : cases) {
+    const bool needed = options.peers && one.name == kPeersAgainst;
+    if (!needed && !absl::StartsWith(one.name, options.only)) continue;
     if (const absl::Status status = one.run(&report); !status.ok()) {
       std::cerr << one.name << ": " << status << "\n";
       failed = kExitFailed;

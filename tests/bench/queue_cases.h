@@ -28,6 +28,12 @@ absl::Status RunIdleWake(int samples, Report* report);
 absl::Status RunFlood(Report* report);
 // Bytes of Redis memory a waiting job takes.
 absl::Status RunMemory(Report* report);
+// The case that the peers' processing is compared with.
+inline constexpr char kPeersAgainst[] = "drain.b100.p1000.none";
+// BullMQ, Sidekiq, Celery and RQ, as far as they are installed: rate of processing, redis_cpu of
+// the whole life of a job, and how many times faster our drain was in the same run. Names the
+// others and how to get them.
+absl::Status RunPeers(Report* report);
 // What any call costs here: a function that does nothing, and PING.
 absl::Status RunFloor(Report* report);
 

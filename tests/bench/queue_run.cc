@@ -69,6 +69,13 @@ void Report::Add(const std::string& name, const std::string& metric, double valu
   std::cout << absl::StrFormat("%-32s %-16s %14.2f %s\n", name, metric, value, unit) << std::flush;
 }
 
+double Report::ValueOf(const std::string& name, const std::string& metric) const {
+  for (const Figure& figure : figures_) {
+    if (figure.name == name && figure.metric == metric) return figure.value;
+  }
+  return 0;
+}
+
 absl::Status Report::WriteJson(const std::string& path) const {
   std::ofstream file(path);
   for (const Figure& figure : figures_) {

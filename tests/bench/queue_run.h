@@ -29,6 +29,8 @@ class Report {
  public:
   void Add(const std::string& name, const std::string& metric, double value,
            const std::string& unit);
+  // 0 when there is none.
+  double ValueOf(const std::string& name, const std::string& metric) const;
   // One JSON object a line.
   absl::Status WriteJson(const std::string& path) const;
 

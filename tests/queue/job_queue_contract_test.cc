@@ -351,6 +351,37 @@ TEST_P(JobQueueContractTest, ReplayedJobIsNotTheOldHoldersAnyMore) {
   EXPECT_THAT(Complete("new", fresh.token).lost, IsEmpty());
 }
 
+// An id that is used again while entries of the cancelled job still lie about.
+TEST_P(JobQueueContractTest, ReusedIdIsNotTakenForTheCancelledJob) {
+  Enqueue("waited");
+  ASSERT_TRUE(queue().Cancel("waited").ok());
+  ASSERT_TRUE(queue().Purge({"waited"}).ok());
+  Enqueue("waited");
+  const TickResponse once = Tick(MakeTick("w", 5));
+  EXPECT_THAT(once.leases, SizeIs(1));
+  TickRequest ack = MakeTick("w", 5);
+  ack.acks.resize(1);
+  ack.acks[0].token = once.leases.at(0).token;
+  EXPECT_THAT(Tick(ack).leases, IsEmpty());
+
+  Enqueue("held");
+  const Lease old = Take("holder");
+  ASSERT_TRUE(queue().Cancel("held").ok());
+  ASSERT_TRUE(queue().Purge({"held"}).ok());
+  Enqueue("held");
+  TickRequest late = MakeTick("holder");
+  late.acks.resize(1);
+  late.acks[0].token = old.token;
+  EXPECT_THAT(Tick(late).lost, ElementsAre(old.token));
+  const Lease lease = Take("other");
+  EXPECT_EQ(lease.job.job(), "held");
+  ack = MakeTick("other");
+  ack.acks.resize(1);
+  ack.acks[0].token = lease.token;
+  EXPECT_THAT(Tick(ack).lost, IsEmpty());
+  EXPECT_EQ(queue().Inspect("held")->state, JobState::kDone);
+}
+
 TEST_P(JobQueueContractTest, DrainReachesTheSessionAtItsNextTickAndStopsLeases) {
   Enqueue("a");
   Enqueue("b");

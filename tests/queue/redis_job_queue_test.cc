@@ -2,7 +2,6 @@
 #include "common/queue/redis_job_queue.h"
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -61,11 +60,12 @@ std::vector<store::v1::JobFinished> RedisLane::Finished() {
   int64_t seq = 0;
   for (const redis::Reply& event : events->elements) {
     EXPECT_EQ(event.elements[0].text, absl::StrCat(++seq, "-0"));
-    std::map<std::string, std::string> fields;
     const std::vector<redis::Reply>& list = event.elements[1].elements;
-    for (size_t i = 0; i + 1 < list.size(); i += 2) fields[list[i].text] = list[i + 1].text;
-    EXPECT_EQ(fields["k"], "jobs");
-    const auto ended = DecodeEnded(fields["classes"], fields["ended"]);
+    EXPECT_EQ(list.at(1).text, "jobs");
+    EXPECT_EQ(list.at(4).text, "classes");
+    std::vector<absl::string_view> texts;
+    for (size_t i = 6; i < list.size(); ++i) texts.push_back(list[i].text);
+    const auto ended = DecodeEnded(list.at(5).text, texts);
     EXPECT_TRUE(ended.ok()) << ended.status();
     if (ended.ok()) all.insert(all.end(), ended->begin(), ended->end());
   }
@@ -77,6 +77,13 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+
+double CallsOf(redis::ConnectionPool& pool, const std::string& command) {
+  const std::string info = pool.Call({"INFO", "commandstats"})->AsText();
+  const std::string head = absl::StrCat("cmdstat_", command, ":calls=");
+  const size_t at = info.find(head);
+  return at == std::string::npos ? 0 : std::stod(info.substr(at + head.size()));
+}
 
 class RedisJobQueueTest : public ::testing::Test {
  protected:
@@ -180,11 +187,46 @@ TEST_F(RedisJobQueueTest, WaitEndsByItselfAndWakeTokensAreBounded) {
   EXPECT_EQ(lane_->pool().Call({"LLEN", wake})->AsInt(), 2);
 }
 
-double CallsOf(redis::ConnectionPool& pool, const std::string& command) {
-  const std::string info = pool.Call({"INFO", "commandstats"})->AsText();
-  const std::string head = absl::StrCat("cmdstat_", command, ":calls=");
-  const size_t at = info.find(head);
-  return at == std::string::npos ? 0 : std::stod(info.substr(at + head.size()));
+// An idle worker: nothing but its heartbeats, and what is enqueued between two of them wakes it.
+TEST_F(RedisJobQueueTest, IdleWorkerCostsItsHeartbeatsOnly) {
+  ASSERT_TRUE(queue().Tick(MakeTick("s", 1)).ok());
+  EXPECT_FALSE(*queue().WaitForWork(absl::Milliseconds(1)));
+  ASSERT_TRUE(lane_->pool().Call({"CONFIG", "RESETSTAT"}).ok());
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_FALSE(*queue().WaitForWork(absl::Milliseconds(1)));
+    ASSERT_TRUE(queue().Tick(MakeTick("s", 1)).ok());
+  }
+  EXPECT_EQ(CallsOf(lane_->pool(), "fcall"), 5);
+  EXPECT_EQ(CallsOf(lane_->pool(), "blpop"), 0);
+  ASSERT_TRUE(*queue().Enqueue(MakeJob("j"), 0));
+  EXPECT_TRUE(*queue().WaitForWork(absl::Seconds(20)));
+  EXPECT_EQ(TakeOne("s").job.job(), "j");
+}
+
+TEST_F(RedisJobQueueTest, WhoHasWorkTakesNoTokenFromThoseWhoWait) {
+  ASSERT_TRUE(queue().Tick(MakeTick("busy", 1)).ok());
+  EXPECT_FALSE(*queue().WaitForWork(absl::Milliseconds(1)));
+  RedisJobQueue other(&lane_->pool(), "m0", &lane_->clock());
+  ASSERT_TRUE(other.Tick(MakeTick("idle", 1)).ok());
+  queue().LeaveWait();
+  ASSERT_TRUE(testing::Eventually(absl::Seconds(20), [&] {
+    return absl::StrContains(lane_->pool().Call({"INFO", "clients"})->AsText(),
+                             "blocked_clients:0\r\n");
+  }));
+  ASSERT_TRUE(*queue().Enqueue(MakeJob("j"), 0));
+  EXPECT_TRUE(*other.WaitForWork(absl::Seconds(20)));
+  // A token that had come already goes back.
+  EXPECT_FALSE(*queue().WaitForWork(absl::Milliseconds(1)));
+  ASSERT_TRUE(lane_->pool().Call({"RPUSH", redis::WakeKey("m0"), "1"}).ok());
+  queue().LeaveWait();
+  EXPECT_TRUE(*other.WaitForWork(absl::Seconds(20)));
+}
+
+TEST_F(RedisJobQueueTest, EndOfTheWaitIsImmediate) {
+  std::thread ender([&] { queue().EndWait(); });
+  EXPECT_FALSE(*queue().WaitForWork(absl::Hours(1)));
+  ender.join();
+  EXPECT_FALSE(*queue().WaitForWork(absl::Hours(1)));
 }
 
 // 200 idle workers: as many wake as there are jobs, and the others send nothing.

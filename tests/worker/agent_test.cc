@@ -1,14 +1,17 @@
 #include "worker/agent.h"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include "absl/time/clock.h"
 #include "common/base/clock.h"
+#include "common/base/mutex.h"
 #include "common/queue/memory_job_queue.h"
 #include "tests/support/eventually.h"
 
@@ -222,6 +225,36 @@ TEST_F(AgentTest, StopWhileIdleInterruptsNothing) {
   Begin([](JobContext&) { return Result(); });
   EXPECT_EQ(agent_->Run(), AgentExit::kIdle);  // The wait after the job asks it to stop.
   EXPECT_EQ(Stats().done, 1);
+}
+
+// Nothing polls for a stop: the wait itself is told.
+TEST_F(AgentTest, StopEndsTheWaitOfAnIdleWorker) {
+  Begin([](JobContext&) { return Result(); });
+  EXPECT_TRUE(agent_->RunOnce());
+  Mutex mu;
+  CondVar changed;
+  bool ended = false;
+  std::atomic<int> waits{0};
+  AgentOptions options;
+  options.end_wait = [&] {
+    MutexLock lock(&mu);
+    ended = true;
+    changed.NotifyAll();
+  };
+  Agent idle(
+      &queue_, {{"train-ocr", handler_.get()}},
+      [&](absl::Duration) -> absl::StatusOr<bool> {
+        MutexLock lock(&mu);
+        ++waits;
+        while (!ended) changed.Wait(&mu);
+        return false;
+      },
+      options);
+  std::thread runner([&] { EXPECT_EQ(idle.Run(), AgentExit::kIdle); });
+  EXPECT_TRUE(Eventually([&] { return waits == 1; }));
+  idle.RequestStop();
+  runner.join();
+  EXPECT_EQ(waits, 1);
 }
 
 TEST_F(AgentTest, JobThatFinishesDuringTheDrainIsDone) {

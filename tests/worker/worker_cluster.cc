@@ -165,10 +165,17 @@ std::vector<store::v1::JobFinished> WorkerCluster::Finished() {
   for (const redis::Reply& event : events->elements) {
     std::map<std::string, std::string> fields;
     const std::vector<redis::Reply>& list = event.elements[1].elements;
-    for (size_t i = 0; i + 1 < list.size(); i += 2) fields[list[i].text] = list[i + 1].text;
-    const auto ended = queue::DecodeEnded(fields["classes"], fields["ended"]);
-    EXPECT_TRUE(ended.ok()) << ended.status();
-    if (ended.ok()) all.insert(all.end(), ended->begin(), ended->end());
+    std::vector<absl::string_view> ended;  // What stands behind "classes".
+    for (size_t i = 0; i + 1 < list.size(); i += 2) {
+      if (fields.count("classes") > 0) {
+        ended.insert(ended.end(), {list[i].text, list[i + 1].text});
+      } else {
+        fields[list[i].text] = list[i + 1].text;
+      }
+    }
+    const auto jobs = queue::DecodeEnded(fields["classes"], ended);
+    EXPECT_TRUE(jobs.ok()) << jobs.status();
+    if (jobs.ok()) all.insert(all.end(), jobs->begin(), jobs->end());
   }
   return all;
 }

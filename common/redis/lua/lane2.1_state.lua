@@ -46,6 +46,7 @@ local TAIL_BYTES = 480         -- a part this long is not appended to
 local FIRST_PART = 2 ^ 31
 local VISITS = 200             -- flows looked at in one call
 local EVENT_BYTES = 4194304
+local EVENT_TEXTS = 1600       -- four a job
 
 -- Bound at the first call: while a library is loaded there are no globals but `redis`.
 local find, sub, byte, char, pack, unpack_struct
@@ -56,11 +57,12 @@ local find, sub, byte, char, pack, unpack_struct
 --   "k<name>" → class number;  "c<class>" → CLASS and its name;  "f<flow>" → FLOW and parked classes
 --   "g<class>|<flow>" → QUEUE and a PART for each priority, high first; "q<…>|<priority>|<n>" → entries
 --   "s<session>" → "expiry|idle|drain|held|grant grant …";  "h<grant>" → "session\n" and entries
---   "n<job>" → progress; "e<job>" → last error; "d<session>" → description
+--   "n<job>" → progress; "e<job>" → last error; "d<session>" → description; "x<job>" → see leave
 -- live: jobs that have not ended; idle: sessions that wait; gone: held entries that are stale; ended:
 -- done jobs remembered; classes; drain: 1 if all drain; then what is remembered of ended jobs: how
--- many done ones and dead ones, for how many ms, results up to how many bytes; and what is forgotten.
-local LANE = '>I4I4I4I4BBI4dI4d'
+-- many done ones and dead ones, for how many ms, results up to how many bytes; what is forgotten; and
+-- left: ids of which stale entries lie about.
+local LANE = '>I4I4I4I4BBI4dI4dI4'
 local CLASS = '>dI4I4I4dI4'         -- virtual time, ready, delayed, leased, done, dead
 local FLOW = '>I4I4HI4dI4I4Bdd'     -- leased, waiting, weight, cap, rate, burst, backlog, paused, tokens, at
 local QUEUE = '>ddB'                -- pass, served ms, parts
@@ -98,17 +100,29 @@ local function lane_of(s)
   local lane = s.lane
   if lane then return lane end
   lane = {live = 0, idle = 0, gone = 0, ended = 0, classes = 0, drain = 0, keep = 10000,
-          age = 604800000, bytes = 1024, forgot = 0}
+          age = 604800000, bytes = 1024, forgot = 0, left = 0}
   local text = get(s, 'lane')
   if text then
     lane.live, lane.idle, lane.gone, lane.ended, lane.classes, lane.drain, lane.keep, lane.age,
-      lane.bytes, lane.forgot = unpack_struct(LANE, text)
+      lane.bytes, lane.forgot, lane.left = unpack_struct(LANE, text)
   end
   s.lane = lane
   return lane
 end
 
 local function number(s, field) return lane_of(s)[field] end
+
+-- Appends the lines of a text, each with its end, to a list of `n`; returns how many it has then.
+local function lines(text, at, list, n)
+  local length = #text
+  while at <= length do
+    local stop = find(text, '\n', at, true)
+    n = n + 1
+    list[n] = sub(text, at, stop - 1)
+    at = stop + 1
+  end
+  return n
+end
 
 local function add(s, field, by)
   local lane = lane_of(s)
@@ -216,14 +230,15 @@ local function flush_order(s)
 end
 
 -- The events of the jobs that ended: one, unless a record log would not take it (16 MiB a record).
+-- They go to Redis text by text: one string of them all would be copied and hashed once more.
 local function tell_all(s)
-  local names, from, bytes, seq = {}, 1, 0, 0
+  local events, names, from, bytes, seq = s.events, {}, 1, 0, 0
   for n, name in pairs(s.told) do names[#names + 1] = n .. ' ' .. name .. '\n' end
   names = table.concat(names)
-  for at = 4, #s.events, 4 do
-    bytes = bytes + #s.events[at - 1] + #s.events[at]
-    if bytes > EVENT_BYTES or at == #s.events then
-      seq = emit(s.keys, s.now, 'jobs', 'classes', names, 'ended', table.concat(s.events, '', from, at))
+  for at = 4, #events, 4 do
+    bytes = bytes + #events[at - 2] + #events[at]
+    if bytes > EVENT_BYTES or at - from >= EVENT_TEXTS or at == #events then
+      seq = emit(s.keys, s.now, 'jobs', 'classes', names, unpack(events, from, at))
       from, bytes = at + 1, 0
     end
   end
@@ -247,7 +262,7 @@ local function flush(s)
   local lane = s.lane
   if lane then
     set(s, 'lane', pack(LANE, lane.live, lane.idle, lane.gone, lane.ended, lane.classes, lane.drain,
-      lane.keep, lane.age, lane.bytes, lane.forgot))
+      lane.keep, lane.age, lane.bytes, lane.forgot, lane.left))
   end
   for _, queue in pairs(s.queues) do save_queue(s, queue) end
   local puts, drops = {}, {}
@@ -328,4 +343,25 @@ local function fresh(job, entry)
   if not job or job.done or job.dead then return false end
   local _, generation = split(entry)
   return job.generation == generation
+end
+
+-- The entry of a job that is cancelled stays where it is, stale, until somebody comes upon it. So that
+-- a later job of that id is not found by it, "x<job>" keeps how many such entries there are and a
+-- generation that none of them has: "<entries>|<generation>".
+local function leave(s, job)
+  local entries = string.match(get(s, 'x' .. job.id) or '0', '^%d+')
+  if entries == '0' then add(s, 'left', 1) end
+  set(s, 'x' .. job.id, int(entries + 1) .. '|' .. int(job.generation))
+end
+
+-- A stale entry is gone.
+local function drop(s, id)
+  local entries, generation = string.match(get(s, 'x' .. id) or '', '^(%d+)|(%d+)$')
+  if not entries then return end
+  if entries == '1' then
+    add(s, 'left', -1)
+    set(s, 'x' .. id, false)
+  else
+    set(s, 'x' .. id, int(entries - 1) .. '|' .. generation)
+  end
 end

@@ -82,9 +82,10 @@ local function to_ready(s, job, head)
   s.ready = s.ready + 1
 end
 
--- Takes up to n entries off a queue, in order. O(n + parts).
-local function take_entries(s, queue, n)
-  local got, count = {}, 0
+-- Takes up to n entries off a queue, in order, and appends them to a list; returns how many they
+-- are. O(n + parts).
+local function take_entries(s, queue, n, got)
+  local count, base = 0, #got
   while queue.parts[1] and count < n do
     local part = queue.parts[1]
     if part.dated > 0 then
@@ -94,22 +95,22 @@ local function take_entries(s, queue, n)
       redis.call('ZREM', s.keys[DL], unpack(members))
       for _, member in ipairs(members) do
         count = count + 1
-        got[count] = sub(member, #prefix + 17)
+        got[base + count] = sub(member, #prefix + 17)
       end
       part.dated = part.dated - #members
     end
     while part.n > 0 and count < n do
       local field = part_field(queue, part, part.first)
       local text, at = get(s, field), 1
-      local before = count
-      while at <= #text and count < n do
+      local before, length = count, #text
+      while at <= length and count < n do
         local stop = find(text, '\n', at, true)
         count = count + 1
-        got[count] = sub(text, at, stop - 1)
+        got[base + count] = sub(text, at, stop - 1)
         at = stop + 1
       end
       part.n = part.n - (count - before)
-      if at > #text then
+      if at > length then
         set(s, field, false)
         part.first = part.first + 1
       else
@@ -119,7 +120,7 @@ local function take_entries(s, queue, n)
     if part.n + part.dated == 0 then table.remove(queue.parts, 1) end
   end
   queue.n = queue.n - count
-  return got
+  return count
 end
 
 local function delay(s, due, entry)
@@ -159,9 +160,9 @@ local function allowed(s, flow, n)
   return math.max(n, 0)
 end
 
-local function released(s, name)
+local function released(s, name, n)
   local flow = flow_of(s, name)
-  flow.leased = math.max(0, flow.leased - 1)
+  flow.leased = math.max(0, flow.leased - n)
   if flow.parked ~= '' and flow.paused == 0 and (flow.cap == 0 or flow.leased < flow.cap) and
      (flow.rate == 0 or flow.tokens >= 1) then
     unpark(s, flow)
@@ -233,10 +234,11 @@ local function front(s, window, count, visits)
   end
 end
 
--- Takes up to `want` entries of the classes in fair order, each with the queue it comes from.
+-- Takes up to `want` entries of the classes in fair order. Returns them, and the queues they come
+-- from: for each turn a queue and the last of its entries.
 local function choose(s, classes, want)
   flush_order(s)
-  local windows, got, owners, visits = {}, {}, {}, {left = VISITS}
+  local windows, got, turns, visits = {}, {}, {}, {left = VISITS}
   local count = math.ceil(want / QUANTUM) + 1
   for i, class in ipairs(classes) do
     windows[i] = {class = class, queues = {}, known = {}, seen = 0, all = false}
@@ -255,18 +257,15 @@ local function choose(s, classes, want)
     if not best then break end
     local flow, class = flow_of(s, best.flow), class_of(s, best.class)
     -- Between several classes the choice is made anew for each job.
-    local entries = take_entries(s, best, able > 1 and 1 or math.min(most, want - #got))
+    local n = take_entries(s, best, able > 1 and 1 or math.min(most, want - #got), got)
     class.time = best.pass
-    best.pass = best.pass + #entries * math.floor(COST / flow.weight)
+    best.pass = best.pass + n * math.floor(COST / flow.weight)
     best.served = s.now
     s.act[best.id] = best.class * BAND + best.pass
-    flow.leased, flow.waiting = flow.leased + #entries, flow.waiting - #entries
-    if flow.rate > 0 then flow.tokens = flow.tokens - #entries end
-    class.ready, class.leased = class.ready - #entries, class.leased + #entries
-    for _, entry in ipairs(entries) do
-      got[#got + 1] = entry
-      owners[#got] = best
-    end
+    flow.leased, flow.waiting = flow.leased + n, flow.waiting - n
+    if flow.rate > 0 then flow.tokens = flow.tokens - n end
+    class.ready, class.leased = class.ready - n, class.leased + n
+    turns[#turns + 1] = {queue = best, upto = #got}
   end
-  return got, owners
+  return got, turns
 end

@@ -1,12 +1,11 @@
 -- Part 3 of lane2: ends of jobs, wake-ups, sessions and what they hold.
 -- ---- Ends ----------------------------------------------------------------------------------------
--- What the event says of a job that ended: three lengths, id, the job's bytes, its result or its
--- error (common/queue/job_codec.h reads it).
+-- What the event says of a job that ended: id, its bytes, "r", its result or its error
+-- (common/queue/job_codec.h reads it).
 local function tell(s, id, class, text, outcome)
   local events = s.events
   local n = #events
-  events[n + 1], events[n + 2] = pack('>BI4I4', #id, #text, #outcome), id
-  events[n + 3], events[n + 4] = text, outcome
+  events[n + 1], events[n + 2], events[n + 3], events[n + 4] = id, text, 'r', outcome
   s.told[class] = class_of(s, class).name
 end
 
@@ -37,11 +36,8 @@ end
 
 -- Forgets the done jobs of one element of the list.
 local function forget_element(s, element)
-  local n = 0
-  for id in string.gmatch(sub(element, find(element, '|', 1, true) + 1), '[^\n]+') do
-    s.forget[#s.forget + 1] = id
-    n = n + 1
-  end
+  local before = #s.forget
+  local n = lines(element .. '\n', find(element, '|', 1, true) + 1, s.forget, before) - before
   add(s, 'ended', -n)
   add(s, 'forgot', n)
 end
@@ -138,11 +134,16 @@ local function grant_of(s, session, name, grants)
   if not text then return nil end
   local at = find(text, '\n', 1, true)
   if sub(text, 1, at - 1) ~= session then return nil end
-  local grant = {name = name, entries = {}, left = 0}
-  for entry in string.gmatch(sub(text, at + 1), '([^\n]*)\n') do
-    grant.entries[#grant.entries + 1] = entry
-    if entry ~= '' then grant.left = grant.left + 1 end
+  local entries = {}
+  local left = lines(text, at + 1, entries, 0)
+  -- What was given back left an empty line.
+  if find(text, '\n\n', at, true) then
+    left = 0
+    for _, entry in ipairs(entries) do
+      if entry ~= '' then left = left + 1 end
+    end
   end
+  local grant = {name = name, entries = entries, left = left}
   grants[name] = grant
   return grant
 end
@@ -179,10 +180,11 @@ local function release(s, session, place, jobs)
   local job = jobs[place.id]
   if not fresh(job, place.entry) then
     add(s, 'gone', -1)
+    drop(s, place.id)
     return nil
   end
   class_of(s, job.class).leased = class_of(s, job.class).leased - 1
-  released(s, job.flow)
+  released(s, job.flow, 1)
   return job
 end
 

@@ -31,16 +31,20 @@ local function cancel(keys, argv)
   if not job then return {'NOT_FOUND', now, 0} end
   if job.done or job.dead then return {'TERMINAL', now, 0} end
   local class, flow = class_of(s, job.class), flow_of(s, job.flow)
-  if redis.call('ZREM', keys[Z], entry_of(job)) == 1 then
+  local left = true
+  if redis.call('ZREM', s.keys[Z], entry_of(job)) == 1 then
     class.delayed, flow.waiting = class.delayed - 1, flow.waiting - 1
+    left = false
   elseif holder_of(s, job) then
     class.leased = class.leased - 1
     add(s, 'gone', 1)
-    released(s, job.flow)
+    released(s, job.flow, 1)
   else
     class.ready, flow.waiting = class.ready - 1, flow.waiting - 1
   end
-  to_dead(s, reopen(job), 'cancelled')
+  reopen(job)
+  if left then leave(s, job) end
+  to_dead(s, job, 'cancelled')
   local seq = flush(s)
   wake(s, s.ready)
   return {'OK', now, seq}
