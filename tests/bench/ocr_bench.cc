@@ -51,7 +51,7 @@ std::vector<Training> FixedTrainings() {
        300},
       {"portal",
        "generated_portal",
-       {"--variant", "eighth", "--head", "column", "--epochs", "36"},
+       {"--variant", "eighth", "--head", "column", "--epochs", "20"},
        0.98,
        600},
   };
