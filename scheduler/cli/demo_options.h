@@ -21,7 +21,7 @@ struct DemoOptions {
 
   std::string difficulty = "easy";
   int ocr_tasks = 2000;
-  int ocr_gold = 150;
+  int ocr_gold = 300;
   int pairs = 200;
   int pair_gold = 30;
   int held_out_pairs = 1000;  // For reward_pair_accuracy.
