@@ -62,6 +62,15 @@ absl::StatusOr<StoredCheckpoint> ReadCheckpoint(const std::string& path) {
   return StoredCheckpoint{std::move(checkpoint), std::move(file)};
 }
 
+std::vector<fs::path> UnfinishedPaths(const std::string& directory) {
+  std::vector<fs::path> paths;
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() == ".tmp") paths.push_back(it->path());
+  }
+  return paths;
+}
+
 }  // namespace
 
 absl::Status WriteCheckpoint(const std::string& directory, const Checkpoint& checkpoint,
@@ -82,6 +91,8 @@ absl::Status WriteCheckpoint(const std::string& directory, const Checkpoint& che
       bytes));
   const std::vector<std::string> paths = CheckpointPaths(directory, checkpoint.run_digest);
   for (size_t i = kKept; i < paths.size(); ++i) fs::remove(paths[i], error);
+  // A killed writer's file is as large as a checkpoint and nobody else's business.
+  for (const fs::path& path : UnfinishedPaths(directory)) fs::remove(path, error);
   return absl::OkStatus();
 }
 

@@ -24,7 +24,7 @@ struct Checkpoint {
 };
 
 // Writes DIR/checkpoint-<run>-<step>-<SHA-256>.safetensors durably, then removes all but the run's
-// newest two.
+// newest two, and what killed writers left. One writer a directory at a time.
 absl::Status WriteCheckpoint(const std::string& directory, const Checkpoint& checkpoint,
                              absl::Span<const TensorBytes> tensors);
 
