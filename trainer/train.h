@@ -56,7 +56,7 @@ enum class Command {
 
 struct OcrTrainOptions {
   std::string variant =
-      "auto";  // full | half | quarter | eighth | tiny | auto (by device and data).
+      "auto";                 // full | half | quarter | eighth | tiny | auto (by device and data).
   std::string head = "auto";  // column | flat | gappos | ctc | auto (by the labels).
   // Of a head "auto": train the candidates briefly and keep the one that reads more, where there
   // are enough examples to tell. Costs up to a fifth of the run.

@@ -134,7 +134,7 @@ MemoryJobQueue::Job* MemoryJobQueue::Release(Session* session, Entry* entry) {
 void MemoryJobQueue::Forget(const std::string& job) { jobs_.erase(job); }
 
 void MemoryJobQueue::ForgetDone(bool by_age) {
-  const auto drop = [this] {
+  const auto drop = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     for (const std::string& id : done_.front().second) Forget(id);
     done_kept_ -= static_cast<int64_t>(done_.front().second.size());
     done_.pop_front();

@@ -106,7 +106,8 @@ class MemoryJobQueue final : public JobQueue {
   void Expire(const std::string& session, Finished* finished) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int Promote(int limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::StatusOr<std::vector<absl::Status>> ForEachDead(const std::vector<std::string>& jobs,
-                                                        const std::function<void(Job*)>& change);
+                                                        const std::function<void(Job*)>& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int64_t Now() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return absl::ToUnixMillis(now_); }
   void Tell(const Finished& finished);
 

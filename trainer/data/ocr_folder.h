@@ -24,9 +24,9 @@ struct OcrFolder {
 // The first component of a file's path says its split: train, val or test. A file without one is
 // put by hash of (seed, file): 80 % train, 10 % validation, 10 % test. When no file is for
 // validation, a tenth of the training files is taken by the same hash. An item whose image is
-// missing or unreadable, or whose text is not UTF-8 or too long, is set aside. NOT_FOUND for a missing
-// labels.tsv, INVALID_ARGUMENT for a line that is none or a file listed twice (messages name file
-// and line), and when a split that training needs has no usable item.
+// missing or unreadable, or whose text is not UTF-8 or too long, is set aside. NOT_FOUND for a
+// missing labels.tsv, INVALID_ARGUMENT for a line that is none or a file listed twice (messages
+// name file and line), and when a split that training needs has no usable item.
 absl::StatusOr<OcrFolder> ReadOcrFolder(const std::string& folder, uint64_t seed);
 
 struct NamedImage {
