@@ -93,7 +93,13 @@ std::string ReasonOfJob(const queue::JobView& view, int able_workers, absl::Time
 absl::Status JobServiceImpl::Explain(const v1::ExplainJobRequest& request,
                                      v1::ExplainJobResponse& response) {
   ASSIGN_OR_RETURN(const std::string job, JobOf(request.name()));
-  ASSIGN_OR_RETURN(const queue::JobView view, parts_.jobs->Inspect(job));
+  const absl::StatusOr<queue::JobView> found = parts_.jobs->Inspect(job);
+  if (absl::IsNotFound(found.status())) {
+    return Error(absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
+                 absl::StrCat("no job ", job, "; what ended long ago is forgotten"));
+  }
+  RETURN_IF_ERROR(found.status());
+  const queue::JobView& view = *found;
   ASSIGN_OR_RETURN(const auto sessions, parts_.jobs->Sessions(1000));
   const int able = static_cast<int>(
       std::count_if(sessions.begin(), sessions.end(), [&](const queue::SessionView& session) {

@@ -105,8 +105,10 @@ TEST_F(JobsTest, ExplainSaysWhatKeepsAJobFromRunning) {
   EXPECT_THAT(Explain("gpu").reason(), HasSubstr("1 workers can run it"));
   v1::ExplainJobRequest unknown;
   unknown.set_name("jobs/nobody");
-  EXPECT_TRUE(absl::IsNotFound(
-      op().Call(op().jobs(), &v1::JobService::Stub::ExplainJob, unknown).status()));
+  const absl::Status nobody =
+      op().Call(op().jobs(), &v1::JobService::Stub::ExplainJob, unknown).status();
+  EXPECT_EQ(ReasonOf(nobody), "JOB_NOT_FOUND");
+  EXPECT_THAT(std::string(nobody.message()), HasSubstr("no job nobody"));
 }
 
 TEST_F(JobsTest, DeadJobsAreFoundReplayedAndPurged) {
