@@ -10,6 +10,8 @@ if(FAIRLEAD_BUILD_TRAINER)
     LABEL unit)
   fairlead_test(trainer_ocr_test SOURCES trainer/ocr_test.cc
     DEPS fairlead_trainer Freetype::Freetype LABEL e2e TIMEOUT 600)
+  fairlead_test(trainer_label_check_test SOURCES trainer/label_check_test.cc
+    DEPS fairlead_trainer Freetype::Freetype LABEL e2e TIMEOUT 600)
   fairlead_test(trainer_kills_test SOURCES trainer/kills_test.cc
     DEPS fairlead_tensor_file fairlead_image Freetype::Freetype LABEL long TIMEOUT 900)
   target_compile_definitions(trainer_kills_test PRIVATE
