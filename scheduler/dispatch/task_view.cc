@@ -25,6 +25,7 @@ LiveTask FromRecord(const store::v1::TaskRecord& record) {
   task.create_ms = record.create_ms();
   task.expire_ms = record.expire_ms();
   task.gold = record.has_gold();
+  task.check = !record.checks().empty();
   task.want = record.want();
   return task;
 }
@@ -305,7 +306,8 @@ std::vector<std::string> TaskView::WithoutPrelabel(absl::string_view project,
   for (const Rank& rank : found->second) {
     if (page.size() >= limit) break;
     const LiveTask& task = tasks_.at(rank.second);
-    if (!task.gold && task.prelabel_version != version) page.push_back(rank.second);
+    if (task.gold || task.check || task.prelabel_version == version) continue;
+    page.push_back(rank.second);
   }
   return page;
 }

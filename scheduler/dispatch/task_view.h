@@ -28,6 +28,7 @@ struct LiveTask {
   int32_t priority = 0;
   int64_t create_ms = 0, expire_ms = 0;
   bool gold = false;
+  bool check = false;  // Of a label that a model doubted: the model has no say in it.
   bool delayed = false;
   int32_t want = 0, have = 0, open = 0;
   std::string prelabel_version;  // Of the last prelabel; empty without one.
@@ -82,7 +83,7 @@ class TaskView final : public store::EventSink {
   // Tasks of a project in rank order after `after` (a task id; "" from the first), at most `limit`.
   std::vector<std::string> TasksOf(absl::string_view project, absl::string_view after,
                                    size_t limit) const;
-  // Tasks other than gold without a prelabel of `version`, at most `limit`, in rank order.
+  // Tasks other than gold and checks without a prelabel of `version`, at most `limit`, in rank order.
   std::vector<std::string> WithoutPrelabel(absl::string_view project, absl::string_view version,
                                            size_t limit) const;
   // Waits until something changed since `seen` (a counter), or for `timeout`; returns the counter.
