@@ -112,6 +112,36 @@ void AddPredict(CLI::App& app, OcrPredictCommand& ocr, int& exit_code) {
   read->callback([&] { exit_code = ExitCodeOf(RunPredictOcr(ocr)); });
 }
 
+void AddCheck(CLI::App& app, OcrCheckCommand& ocr, int& exit_code) {
+  CLI::App* check =
+      app.add_subcommand("check", "Find labels that are wrong")->require_subcommand(1);
+  CLI::App* labels =
+      check->add_subcommand("ocr", "Doubtful labels of a folder as TSV, worst first");
+  labels->footer(
+      "Every image is read by a model that was not trained on it. The first line names the "
+      "columns:\n"
+      "file, label, read, confidence, odds (ln P(read) - ln P(label)).\n"
+      "Example: fairlead check ocr --data receipts --out doubts.tsv --threads 2");
+  labels->add_option("--data", ocr.folder, "Folder with labels.tsv")->required();
+  labels->add_option("--out", ocr.output, "TSV file to write")->required();
+  labels->add_option("--folds", ocr.folds, "More read better and cost more")->capture_default_str();
+  labels
+      ->add_option("--least-confidence", ocr.least_confidence,
+                   "Other readings that are less likely right are left out")
+      ->capture_default_str();
+  labels->add_option("--least-odds", ocr.least_odds, "Doubts below are left out")
+      ->capture_default_str();
+  labels->add_option("--variant", ocr.training.variant, "As of train ocr")->capture_default_str();
+  labels->add_option("--head", ocr.training.head, "As of train ocr")->capture_default_str();
+  labels->add_option("--epochs", ocr.training.epochs, "0 chooses")->capture_default_str();
+  labels->add_option("--seed", ocr.training.seed, "Equal seeds give equal doubts")
+      ->capture_default_str();
+  labels->add_option("--threads", ocr.training.threads, "CPU threads")->capture_default_str();
+  labels->add_option("--device", ocr.training.device, "cpu, cuda or auto")->capture_default_str();
+  labels->add_flag("--json", ocr.json, "The counts as JSON");
+  labels->callback([&] { exit_code = ExitCodeOf(RunCheckOcr(ocr)); });
+}
+
 // Evaluation of readers, and all that uses reward models.
 void AddEvaluate(CLI::App& app, OcrEvaluateCommand& ocr, ScoreCommand& score,
                  RewardUseCommand& rate, int& exit_code) {
@@ -140,10 +170,12 @@ int Main(int argc, char** argv) {
   RewardTrainCommand reward;
   OcrPredictCommand predict;
   OcrEvaluateCommand evaluate;
+  OcrCheckCommand check;
   ScoreCommand score;
   RewardUseCommand rate;
   AddTrain(app, ocr, reward, exit_code);
   AddPredict(app, predict, exit_code);
+  AddCheck(app, check, exit_code);
   AddEvaluate(app, evaluate, score, rate, exit_code);
   try {
     app.parse(argc, argv);

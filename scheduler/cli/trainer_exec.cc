@@ -1,4 +1,4 @@
-// fairlead train | predict | score | evaluate: the sibling fairlead-trainer with the same
+// fairlead train | predict | check | score | evaluate: the sibling fairlead-trainer with the same
 // arguments. The tool itself stays free of libtorch.
 #include <unistd.h>
 
@@ -43,6 +43,7 @@ void AddTrainerCommands(CommandLine& line) {
       {"train", "Train a model from a folder (runs fairlead-trainer)"},
       {"predict", "Read images with a model (runs fairlead-trainer)"},
       {"score", "Score responses or pairs with a reward model (runs fairlead-trainer)"},
+      {"check", "Find labels that are wrong (runs fairlead-trainer)"},
       {"evaluate", "Measure a model on a set (runs fairlead-trainer)"}};
   for (const auto& [name, description] : commands) {
     CLI::App* command =

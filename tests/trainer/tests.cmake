@@ -1,6 +1,7 @@
 if(FAIRLEAD_BUILD_TRAINER)
   fairlead_test(trainer_files_test SOURCES trainer/tensor_file_test.cc trainer/philox_test.cc
-    trainer/preference_file_test.cc trainer/reward_losses_test.cc trainer/reward_test.cc
+    trainer/preference_file_test.cc trainer/reward_form_test.cc trainer/reward_losses_test.cc
+    trainer/reward_test.cc
     DEPS fairlead_tensor_file fairlead_reward fairlead_training_files ZLIB::ZLIB LABEL unit)
   fairlead_test(trainer_readout_test SOURCES trainer/readout_test.cc DEPS fairlead_trainer LABEL unit)
   fairlead_test(trainer_report_test SOURCES trainer/report_test.cc DEPS fairlead_training_files
@@ -8,6 +9,8 @@ if(FAIRLEAD_BUILD_TRAINER)
   fairlead_test(trainer_net_test SOURCES trainer/net_test.cc DEPS fairlead_trainer ${TORCH_LIBRARIES}
     LABEL unit)
   fairlead_test(trainer_ocr_test SOURCES trainer/ocr_test.cc
+    DEPS fairlead_trainer Freetype::Freetype LABEL e2e TIMEOUT 600)
+  fairlead_test(trainer_label_check_test SOURCES trainer/label_check_test.cc
     DEPS fairlead_trainer Freetype::Freetype LABEL e2e TIMEOUT 600)
   fairlead_test(trainer_kills_test SOURCES trainer/kills_test.cc
     DEPS fairlead_tensor_file fairlead_image Freetype::Freetype LABEL long TIMEOUT 900)

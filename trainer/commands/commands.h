@@ -43,6 +43,17 @@ struct OcrEvaluateCommand {
 };
 absl::Status RunEvaluateOcr(const OcrEvaluateCommand& command);
 
+struct OcrCheckCommand {
+  std::string folder;  // As for training; every split is checked.
+  std::string output;  // TSV with a header line: file, label, read, confidence, odds.
+  int folds = 2;
+  double least_confidence = 0.5;
+  double least_odds = 4;
+  bool json = false;
+  OcrTrainOptions training;
+};
+absl::Status RunCheckOcr(const OcrCheckCommand& command);
+
 struct RewardTrainCommand {
   std::vector<std::string> files;
   std::string model_folder;

@@ -1,8 +1,4 @@
-#include <unistd.h>
-
 #include <algorithm>
-#include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -15,6 +11,7 @@
 #include "common/base/status.h"
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/commands/commands.h"
+#include "trainer/commands/progress_line.h"
 #include "trainer/data/ocr_folder.h"
 #include "trainer/report/ocr_report.h"
 
@@ -23,41 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-volatile std::sig_atomic_t stop_requested = 0;
-
-void RequestStop(int /*signal*/) { stop_requested = 1; }
-
-// One line that is written over on a terminal; elsewhere a line for each measurement and, between
-// them, one in ten seconds.
-class ProgressLine {
- public:
-  void Show(const TrainProgress& p) {
-    std::string line = absl::StrFormat("epoch %d/%d  %.0f images/s  loss %.3f", p.epoch, p.epochs,
-                                       p.images_per_second, p.train_loss);
-    if (p.validation_exact_match >= 0) exact_ = 100 * p.validation_exact_match;
-    if (exact_ >= 0) absl::StrAppendFormat(&line, "  exact match %.1f %%", exact_);
-    absl::StrAppendFormat(&line, "  %.0f s left", p.seconds_left);
-    const auto now = std::chrono::steady_clock::now();
-    const bool measured = p.validation_exact_match >= 0;
-    if (terminal_) {
-      std::fprintf(stderr, "\r\033[K%s%s", line.c_str(), measured ? "\n" : "");
-    } else if (measured || now - shown_ >= std::chrono::seconds(10)) {
-      std::fprintf(stderr, "%s\n", line.c_str());
-      shown_ = now;
-    }
-  }
-  void ShowTrial(const HeadTrial& trial) {
-    std::fprintf(stderr, "%shead %s tried: exact match %.1f %%, NLL %.2f\n",
-                 terminal_ ? "\r\033[K" : "", trial.head.c_str(), 100 * trial.exact_match,
-                 trial.negative_log_likelihood);
-  }
-
- private:
-  const bool terminal_ = isatty(STDERR_FILENO) != 0;
-  double exact_ = -1;  // The last measured.
-  std::chrono::steady_clock::time_point shown_;
-};
-
 void PrintMetrics(const std::string& name, const OcrMetrics& m) {
   std::fprintf(stdout, "%s\n",
                absl::StrFormat("%s: %d images, %.2f %% exact, character error rate %.2f %%, NLL "
@@ -65,17 +27,6 @@ void PrintMetrics(const std::string& name, const OcrMetrics& m) {
                                name, m.count, 100 * m.exact_match, 100 * m.character_error_rate,
                                m.negative_log_likelihood, m.calibration_error)
                    .c_str());
-}
-
-// Says how many items were left out, and the first of them.
-void PrintSetAside(const std::vector<SetAside>& set_aside) {
-  constexpr size_t kNamed = 5;
-  if (set_aside.empty()) return;
-  std::fprintf(stderr, "%zu set aside as unusable:\n", set_aside.size());
-  for (size_t i = 0; i < std::min(kNamed, set_aside.size()); ++i) {
-    std::fprintf(stderr, "  %s: %s\n", set_aside[i].file.c_str(), set_aside[i].reason.c_str());
-  }
-  if (set_aside.size() > kNamed) std::fprintf(stderr, "  …\n");
 }
 
 absl::Status WriteResult(const std::string& path, const OcrTrainResult& result, size_t set_aside) {
@@ -130,11 +81,7 @@ absl::Status RunTrainOcr(const OcrTrainCommand& command) {
   ProgressLine line;
   options.on_progress = [&](const TrainProgress& progress) { line.Show(progress); };
   options.on_trial = [&](const HeadTrial& trial) { line.ShowTrial(trial); };
-  std::signal(SIGINT, RequestStop);
-  std::signal(SIGTERM, RequestStop);
-  options.command = [] {
-    return stop_requested != 0 ? Command::kCheckpointAndStop : Command::kContinue;
-  };
+  options.command = StopOnSignal();
   ASSIGN_OR_RETURN(const OcrTrainResult result,
                    TrainOcr(data.examples, options, command.model_folder + "/" + kModelFile));
   ASSIGN_OR_RETURN(const std::string curve, LearningCurve(result.curve));

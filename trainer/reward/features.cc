@@ -3,42 +3,61 @@
 #include <algorithm>
 #include <cmath>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/hash.h"
+#include "trainer/reward/form.h"
 
 namespace fairlead::trainer {
 namespace {
 
 using Buckets = std::vector<uint32_t>;
 
+constexpr absl::string_view kStart("\x01"), kEnd("\x02");  // Bytes that no token has.
+constexpr char kPromptField[] = "\x04";
+
+bool IsWordByte(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return absl::ascii_isalnum(byte) || c == '\'' || byte > 127;
+}
+
+bool IsWord(absl::string_view token) { return IsWordByte(token[0]); }
+
 uint32_t BucketOf(absl::string_view text, int bits) {
   return static_cast<uint32_t>(StableHash64(text)) & ((uint32_t{1} << bits) - 1);
 }
 
-// The text of a pair of words; marks for the start and the end are bytes that no word has.
-std::string PairText(const std::vector<std::string>& words, size_t i) {
-  const absl::string_view before = i == 0 ? absl::string_view("\x01") : words[i - 1];
-  const absl::string_view after = i == words.size() ? absl::string_view("\x02") : words[i];
-  return absl::StrCat(before, " ", after);
+// Calls `visit(text)` for every run of 1 to `longest` tokens of the text, its start and end counted
+// as tokens, though neither is a run by itself.
+template <typename Visit>
+void ForRuns(const std::vector<std::string>& tokens, int longest, const Visit& visit) {
+  const size_t count = tokens.size() + 2;
+  const auto at = [&](size_t i) -> absl::string_view {
+    return i == 0 ? kStart : i + 1 == count ? kEnd : absl::string_view(tokens[i - 1]);
+  };
+  std::string run;
+  for (size_t i = 0; i < count; ++i) {
+    run = std::string(at(i));
+    if (i > 0 && i + 1 < count) visit(run);
+    for (size_t n = 1; n < static_cast<size_t>(longest) && i + n < count; ++n) {
+      absl::StrAppend(&run, " ", at(i + n));
+      visit(run);
+    }
+  }
 }
 
-Buckets WordBuckets(const std::vector<std::string>& words, absl::string_view field, int bits) {
+Buckets RunBuckets(const std::vector<std::string>& tokens, absl::string_view field,
+                   const FeatureOptions& options) {
   Buckets buckets;
-  for (const std::string& word : words)
-    buckets.push_back(BucketOf(absl::StrCat(field, word), bits));
+  buckets.reserve(tokens.size() * static_cast<size_t>(options.run) + 1);
+  std::string text(field);
+  ForRuns(tokens, options.run, [&](const std::string& run) {
+    text.resize(field.size());
+    text += run;
+    buckets.push_back(BucketOf(text, options.bits));
+  });
   return buckets;
 }
-
-Buckets PairBuckets(const std::vector<std::string>& words, int bits) {
-  Buckets buckets;
-  for (size_t i = 0; i <= words.size(); ++i) buckets.push_back(BucketOf(PairText(words, i), bits));
-  return buckets;
-}
-
-constexpr size_t kCrossed = 32;
-constexpr char kPromptField[] = "\x04";
 
 // Counts every bucket of `buckets` once.
 void CountOnce(Buckets buckets, std::vector<float>& counts) {
@@ -49,17 +68,26 @@ void CountOnce(Buckets buckets, std::vector<float>& counts) {
 
 }  // namespace
 
-std::vector<std::string> SplitWords(absl::string_view text) {
-  std::vector<std::string> words(1);
+std::vector<std::string> SplitTokens(absl::string_view text) {
+  std::vector<std::string> tokens;
+  bool in_word = false;
   for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (absl::ascii_isalnum(byte) || c == '\'' || byte > 127) {
-      words.back() += absl::ascii_tolower(byte);
-    } else if (!words.back().empty()) {
-      words.emplace_back();
+    const bool word = IsWordByte(c);
+    if (word && in_word) {
+      tokens.back() += absl::ascii_tolower(static_cast<unsigned char>(c));
+    } else if (word || absl::ascii_ispunct(static_cast<unsigned char>(c))) {
+      tokens.emplace_back(1, absl::ascii_tolower(static_cast<unsigned char>(c)));
     }
+    in_word = word;
   }
-  if (words.back().empty()) words.pop_back();
+  return tokens;
+}
+
+std::vector<std::string> SplitWords(absl::string_view text) {
+  std::vector<std::string> words = SplitTokens(text);
+  words.erase(std::remove_if(words.begin(), words.end(),
+                             [](const std::string& token) { return !IsWord(token); }),
+              words.end());
   return words;
 }
 
@@ -72,14 +100,11 @@ TextFeatures TextFeatures::Count(const FeatureOptions& options,
   double documents = 0;
   for (const PreferenceItem* item : items) {
     if (options.prompt > 0) {
-      const auto prompt = SplitWords(item->prompt);
-      CountOnce(WordBuckets(prompt, kPromptField, options.bits), counts);
+      CountOnce(RunBuckets(SplitTokens(item->prompt), kPromptField, options), counts);
     }
     for (const std::string& response : item->responses) {
-      const auto words = SplitWords(response);
       documents += 1;
-      CountOnce(WordBuckets(words, "", options.bits), counts);
-      if (options.word_pairs > 0) CountOnce(PairBuckets(words, options.bits), counts);
+      CountOnce(RunBuckets(SplitTokens(response), "", options), counts);
     }
   }
   for (float& count : counts) {
@@ -106,80 +131,28 @@ void TextFeatures::AddBlock(Buckets buckets, float length, SparseVector& vector)
   for (size_t i = begin; i < vector.size(); ++i) vector[i].second *= scale;
 }
 
-void TextFeatures::AddDense(const std::vector<std::string>& prompt,
-                            const std::vector<std::string>& words, SparseVector& vector) const {
+void TextFeatures::AddDense(absl::string_view prompt, absl::string_view response,
+                            const std::vector<std::string>& tokens, SparseVector& vector) const {
+  const Form form(SplitWords(prompt), response, tokens, [&](absl::string_view word) -> double {
+    return idf_.empty() ? 1.0 : idf_[BucketOf(word, options_.bits)];
+  });
   vector.emplace_back(Dense(kBias), 1.0f);
   vector.emplace_back(Dense(kLength),
-                      options_.length * static_cast<float>(std::log1p(words.size())));
-  if (options_.overlap <= 0 || prompt.empty() || words.empty()) return;
-  const auto idf = [&](const std::string& word) {
-    return idf_.empty() ? 1.0 : idf_[BucketOf(word, options_.bits)];
-  };
-  const absl::flat_hash_set<std::string> asked(prompt.begin(), prompt.end());
-  const absl::flat_hash_set<std::string> said(words.begin(), words.end());
-  double all = 0, taken_up = 0, repeated = 0;
-  for (const std::string& word : prompt) {
-    all += idf(word);
-    taken_up += said.contains(word) ? idf(word) : 0;
+                      options_.length * static_cast<float>(std::log1p(form.words())));
+  if (options_.form <= 0) return;
+  for (uint32_t i = 0; i < kFormNames.size(); ++i) {
+    vector.emplace_back(Dense(kForm + i), options_.form * static_cast<float>(form.values()[i]));
   }
-  double weight = 0;
-  for (const std::string& word : words) {
-    weight += idf(word);
-    repeated += asked.contains(word) ? idf(word) : 0;
-  }
-  const double distinct = static_cast<double>(said.size()) / static_cast<double>(words.size());
-  double first = 1;  // Where the response first takes up a word that is rare in the prompt.
-  double rarest = 0;
-  for (size_t i = 0; i < words.size(); ++i) {
-    if (asked.contains(words[i]) && idf(words[i]) > rarest) {
-      rarest = idf(words[i]);
-      first = static_cast<double>(i) / static_cast<double>(words.size());
-    }
-  }
-  double digits = 0;
-  for (const std::string& word : words) {
-    digits += absl::ascii_isdigit(static_cast<unsigned char>(word[0])) ? 1 : 0;
-  }
-  const double values[] = {taken_up / all, repeated / weight, distinct, first,
-                           digits / static_cast<double>(words.size())};
-  for (uint32_t i = 0; i < std::size(values); ++i) {
-    vector.emplace_back(Dense(kOverlap + i), static_cast<float>(options_.overlap * values[i]));
-  }
-}
-
-Buckets TextFeatures::Crosses(const std::vector<std::string>& prompt,
-                              const std::vector<std::string>& words) const {
-  const auto distinct = [](std::vector<std::string> list) {
-    std::sort(list.begin(), list.end());
-    list.erase(std::unique(list.begin(), list.end()), list.end());
-    if (list.size() > kCrossed) list.resize(kCrossed);
-    return list;
-  };
-  Buckets buckets;
-  const std::vector<std::string> said = distinct(words);
-  for (const std::string& asked : distinct(prompt)) {
-    const uint64_t seed = StableHash64(asked);
-    for (const std::string& word : said) {
-      const uint64_t mixed =
-          (seed ^ (StableHash64(word) * 0x9E3779B97F4A7C15)) * 0xBF58476D1CE4E5B9;
-      buckets.push_back(static_cast<uint32_t>(mixed >> 40) & ((uint32_t{1} << options_.bits) - 1));
-    }
-  }
-  return buckets;
 }
 
 SparseVector TextFeatures::Of(absl::string_view prompt, absl::string_view response) const {
-  const std::vector<std::string> words = SplitWords(response);
-  const std::vector<std::string> asked = SplitWords(prompt);
-  const int bits = options_.bits;
+  const std::vector<std::string> tokens = SplitTokens(response);
   SparseVector vector;
-  AddBlock(WordBuckets(words, "", bits), options_.words, vector);
-  if (options_.word_pairs > 0) AddBlock(PairBuckets(words, bits), options_.word_pairs, vector);
+  AddBlock(RunBuckets(tokens, "", options_), options_.response, vector);
   if (options_.prompt > 0) {
-    AddBlock(WordBuckets(asked, kPromptField, bits), options_.prompt, vector);
+    AddBlock(RunBuckets(SplitTokens(prompt), kPromptField, options_), options_.prompt, vector);
   }
-  if (options_.crosses > 0) AddBlock(Crosses(asked, words), options_.crosses, vector);
-  AddDense(asked, words, vector);
+  AddDense(prompt, response, tokens, vector);
   std::sort(vector.begin(), vector.end());
   SparseVector merged;
   for (const auto& [bucket, value] : vector) {
@@ -194,13 +167,13 @@ SparseVector TextFeatures::Of(absl::string_view prompt, absl::string_view respon
 
 std::vector<std::pair<uint32_t, std::string>> TextFeatures::Named(
     absl::string_view response) const {
-  const std::vector<std::string> words = SplitWords(response);
   std::vector<std::pair<uint32_t, std::string>> named;
-  for (const std::string& word : words) named.emplace_back(BucketOf(word, options_.bits), word);
-  if (options_.word_pairs > 0) {
-    for (size_t i = 1; i < words.size(); ++i) {
-      named.emplace_back(BucketOf(PairText(words, i), options_.bits), PairText(words, i));
-    }
+  ForRuns(SplitTokens(response), options_.run, [&](const std::string& run) {
+    if (run[0] == kStart[0] || run.back() == kEnd[0]) return;
+    named.emplace_back(BucketOf(run, options_.bits), run);
+  });
+  for (uint32_t i = 0; i < kFormNames.size(); ++i) {
+    named.emplace_back(Dense(kForm + i), std::string(kFormNames[i]));
   }
   std::sort(named.begin(), named.end());
   named.erase(std::unique(named.begin(), named.end()), named.end());

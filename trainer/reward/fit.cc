@@ -16,14 +16,16 @@ namespace {
 
 constexpr size_t kFolds = 5;
 constexpr size_t kFewItems = 50;
+constexpr size_t kEnoughForTemperature = 2500;  // Items; its error is then about 0.05.
 constexpr int kMembers = 5;
 constexpr size_t kTopWords = 100;
 constexpr uint32_t kDrawPurpose = 0xBA66;
 // Strengths are tried from strong to weak by halves, so that each fit starts near its end. A
-// response alone has more blocks of features, whose weights share what there is to explain.
+// response alone has more features, whose weights share what there is to explain.
 constexpr double kStrongest = 16;
 constexpr double kStrongestAlone = 4;
 constexpr double kWeakest = 0.125;
+constexpr int kMostBits = 22;
 
 size_t FoldOf(const PreferenceItem& item) {
   const std::string& group = item.prompt.empty() ? item.responses[0] : item.prompt;
@@ -66,11 +68,14 @@ class Fitter {
     return FitLinear(matrix_, rows, options_, std::move(start));
   }
 
-  // Every item's pairs by a fit of the other folds. A fold's fit starts where its last one ended,
-  // the first at `start`.
-  std::vector<ScoredPair> CrossFold(double strength, const std::vector<double>& start) {
+  // The pairs of every item by a fit of the other folds; with more than `enough` items, of as many
+  // folds as hold so many. A fold's fit starts where its last one ended, the first at `start`.
+  std::vector<ScoredPair> CrossFold(double strength, const std::vector<double>& start,
+                                    size_t enough) {
     std::vector<ScoredPair> pairs;
-    for (size_t fold = 0; fold < kFolds; ++fold) {
+    size_t judged = 0;
+    for (size_t fold = 0; fold < kFolds && judged < enough; ++fold) {
+      judged += held_[fold].size();
       std::vector<double>& weights = of_fold_[fold];
       weights = Fit(kept_[fold], strength, weights.empty() ? start : std::move(weights));
       std::vector<double> served = weights, scores;
@@ -114,10 +119,10 @@ double BestLoss(std::vector<ScoredPair> pairs) {
 
 // Halves the strength for as long as what is held out becomes likelier.
 HeldOut ChooseStrength(Fitter& fitter, double strongest) {
-  HeldOut best{strongest, fitter.CrossFold(strongest, {})};
+  HeldOut best{strongest, fitter.CrossFold(strongest, {}, SIZE_MAX)};
   double least = BestLoss(best.pairs);
   for (double strength = strongest / 2; strength >= kWeakest; strength /= 2) {
-    std::vector<ScoredPair> pairs = fitter.CrossFold(strength, {});
+    std::vector<ScoredPair> pairs = fitter.CrossFold(strength, {}, SIZE_MAX);
     const double loss = BestLoss(pairs);
     if (loss >= least) break;
     least = loss;
@@ -135,27 +140,44 @@ std::vector<size_t> Draw(size_t count, uint64_t seed, uint32_t member) {
   return rows;
 }
 
+// The buckets of the largest weights, and a name of each: the first that the items have for it.
 std::vector<WordWeight> TopWordsOf(const std::vector<const PreferenceItem*>& items,
                                    const TextFeatures& features, const std::vector<float>& weights,
                                    double temperature) {
+  std::vector<uint32_t> order;
+  for (uint32_t bucket = 0; bucket < weights.size(); ++bucket) {
+    const bool named = bucket < features.Dense(0) || bucket >= features.Dense(kForm);
+    if (named && weights[bucket] != 0) order.push_back(bucket);
+  }
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    const float x = std::abs(weights[a]), y = std::abs(weights[b]);
+    return x != y ? x > y : a < b;
+  });
+  if (order.size() > kTopWords) order.resize(kTopWords);
   std::map<uint32_t, std::string> names;
+  for (const uint32_t bucket : order) names.emplace(bucket, "");
+  size_t unnamed = names.size();
   for (const PreferenceItem* item : items) {
     for (const std::string& response : item->responses) {
-      for (auto& [bucket, word] : features.Named(response)) names.emplace(bucket, std::move(word));
+      if (unnamed == 0) break;
+      for (auto& [bucket, word] : features.Named(response)) {
+        const auto at = names.find(bucket);
+        if (at == names.end() || !at->second.empty()) continue;
+        at->second = std::move(word);
+        --unnamed;
+      }
     }
   }
   std::vector<WordWeight> words;
-  for (auto& [bucket, word] : names) words.push_back({word, weights[bucket] / temperature});
-  std::sort(words.begin(), words.end(), [](const WordWeight& a, const WordWeight& b) {
-    return std::abs(a.weight) != std::abs(b.weight) ? std::abs(a.weight) > std::abs(b.weight)
-                                                    : a.word < b.word;
-  });
-  if (words.size() > kTopWords) words.resize(kTopWords);
+  for (const uint32_t bucket : order) {
+    if (!names[bucket].empty()) words.push_back({names[bucket], weights[bucket] / temperature});
+  }
   return words;
 }
 
 std::vector<double> StartFrom(const LinearReward* champion, const DesignMatrix& matrix,
                               const TextFeatures& features) {
+  // Other weights are as good a start as any, but buckets have to exist.
   if (champion == nullptr || champion->features.bits != features.options().bits) return {};
   std::vector<double> start;
   for (const uint32_t bucket : matrix.buckets()) start.push_back(champion->members[0][bucket]);
@@ -169,10 +191,10 @@ FeatureOptions FeaturesFor(const RewardTrainOptions& options, bool single_respon
   features.bits = options.bits;
   if (options.drop_length) features.length = 0.3f;
   if (single_responses) {
+    features.bits = std::min(options.bits + 2, kMostBits);
+    features.run = 3;
     features.prompt = 1;
-    features.word_pairs = 1;
-    features.crosses = 1;
-    features.overlap = 1;
+    features.form = 1;
   }
   return features;
 }
@@ -194,7 +216,8 @@ LinearRewardFit FitReward(const std::vector<const PreferenceItem*>& items,
   if (items.size() >= kFewItems) {
     const bool alone = items[0]->safe.has_value();
     const bool given = options.strength > 0 || champion != nullptr;
-    HeldOut held = given ? HeldOut{model.strength, fitter.CrossFold(model.strength, start)}
+    HeldOut held = given ? HeldOut{model.strength,
+                                   fitter.CrossFold(model.strength, start, kEnoughForTemperature)}
                          : ChooseStrength(fitter, alone ? kStrongestAlone : kStrongest);
     model.strength = held.strength;
     std::vector<ScoredPair>& pairs = held.pairs;

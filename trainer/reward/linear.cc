@@ -10,8 +10,9 @@
 namespace fairlead::trainer {
 namespace {
 
-constexpr size_t kMemory = 8;
-constexpr double kTolerance = 1e-3;
+constexpr size_t kMemory = 6;
+constexpr double kTolerance = 5e-3;
+constexpr uint32_t kNoColumn = UINT32_MAX;
 
 using Vector = std::vector<double>;
 
@@ -139,7 +140,7 @@ DesignMatrix::DesignMatrix(const std::vector<const PreferenceItem*>& items,
     for (const std::string& response : item->responses) {
       row_begin_.push_back(columns_.size());
       for (const auto& [bucket, value] : features.Of(item->prompt, response)) {
-        column_of[bucket] = 1;
+        ++column_of[bucket];
         columns_.push_back(bucket);
         values_.push_back(value);
       }
@@ -148,11 +149,21 @@ DesignMatrix::DesignMatrix(const std::vector<const PreferenceItem*>& items,
   first_row_.push_back(row_begin_.size());
   row_begin_.push_back(columns_.size());
   for (uint32_t bucket = 0; bucket < column_of.size(); ++bucket) {
-    if (column_of[bucket] == 0) continue;
-    column_of[bucket] = static_cast<uint32_t>(buckets_.size());
-    buckets_.push_back(bucket);
+    const bool kept = column_of[bucket] > 1;
+    column_of[bucket] = kept ? static_cast<uint32_t>(buckets_.size()) : kNoColumn;
+    if (kept) buckets_.push_back(bucket);
   }
-  for (uint32_t& column : columns_) column = column_of[column];
+  size_t end = 0, row = 0;
+  for (size_t k = 0; k < columns_.size(); ++k) {
+    for (; row < row_begin_.size() && row_begin_[row] == k; ++row) row_begin_[row] = end;
+    const uint32_t column = column_of[columns_[k]];
+    if (column == kNoColumn) continue;
+    columns_[end] = column;
+    values_[end++] = values_[k];
+  }
+  for (; row < row_begin_.size(); ++row) row_begin_[row] = end;
+  columns_.resize(end);
+  values_.resize(end);
 }
 
 void DesignMatrix::Scores(size_t i, absl::Span<const double> weights,

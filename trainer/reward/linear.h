@@ -20,7 +20,8 @@ double Dot(absl::Span<const float> weights, const SparseVector& vector);
 double ItemLoss(const PreferenceItem& item, double smoothing, absl::Span<const double> scores,
                 double weight, absl::Span<double> gradient);
 
-// The features of every response of a list of items, over the buckets that occur. Immutable.
+// The features of every response of a list of items, over the buckets that occur in two responses
+// or more: what occurs once says nothing about another response. Immutable.
 class DesignMatrix {
  public:
   // Keeps references: `items` must outlive the matrix.
@@ -54,8 +55,8 @@ struct LinearFitOptions {
 };
 
 // Minimises Σ weight · ItemLoss + strength/2 · |w|² over the items listed in `rows` by L-BFGS
-// (Nocedal 1980; memory 8, diagonal first guess, Armijo steps) from `start` (empty: 0) until the
-// gradient is 1e-3 of its size at 0. One weight a column. O(steps · non-zeros).
+// (Nocedal 1980; memory 6, diagonal first guess, Armijo steps) from `start` (empty: 0) until the
+// gradient is 0.005 of its size at 0. One weight a column. O(steps · non-zeros).
 std::vector<double> FitLinear(const DesignMatrix& matrix, const std::vector<size_t>& rows,
                               const LinearFitOptions& options, std::vector<double> start);
 

@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr char kFormat[] = "fairlead.reward.v2";
+constexpr char kFormat[] = "fairlead.reward.v3";
 constexpr size_t kMaxMembers = 16;
 
 absl::Status Corrupt(absl::string_view path, absl::string_view what) {
@@ -53,9 +53,10 @@ absl::StatusOr<double> ReadNumber(const TensorFile& file, const std::string& pat
 }
 
 std::map<std::string, float*> BlocksOf(FeatureOptions& options) {
-  return {{"words", &options.words},     {"word_pairs", &options.word_pairs},
-          {"prompt", &options.prompt},   {"crosses", &options.crosses},
-          {"overlap", &options.overlap}, {"length", &options.length}};
+  return {{"response", &options.response},
+          {"prompt", &options.prompt},
+          {"form", &options.form},
+          {"length", &options.length}};
 }
 
 absl::StatusOr<LinearReward> ReadSettings(const TensorFile& file, const std::string& path) {
@@ -63,6 +64,8 @@ absl::StatusOr<LinearReward> ReadSettings(const TensorFile& file, const std::str
   ASSIGN_OR_RETURN(model.axis, file.Metadata("axis"));
   ASSIGN_OR_RETURN(const double bits, ReadNumber(file, path, "bits", 8, 22));
   model.features.bits = static_cast<int>(bits);
+  ASSIGN_OR_RETURN(const double run, ReadNumber(file, path, "run", 1, 8));
+  model.features.run = static_cast<int>(run);
   ASSIGN_OR_RETURN(model.temperature, ReadNumber(file, path, "temperature", 0.01, 100));
   ASSIGN_OR_RETURN(model.strength, ReadNumber(file, path, "strength", 1e-9, 1e9));
   for (auto& [name, block] : BlocksOf(model.features)) {
@@ -109,6 +112,7 @@ std::string EncodeReward(const LinearReward& model, const std::string& data_dige
       {"format", kFormat},
       {"axis", model.axis},
       {"bits", absl::StrCat(model.features.bits)},
+      {"run", absl::StrCat(model.features.run)},
       {"members", absl::StrCat(model.members.size())},
       {"unseen_idf", absl::StrFormat("%.9g", unseen)},
       {"temperature", absl::StrFormat("%.17g", model.temperature)},
