@@ -81,7 +81,8 @@ local function parse_tick(argv)
   for i = 1, #tick.nacks do
     local one = tick.nacks[i]
     one[3] = tonumber(one[3])
-    if not one[3] or one[3] < 0 or one[3] > 1 or #one[4] >= 2 ^ 23 then return nil end
+    -- So that what is no number ("nan") is refused too.
+    if not (one[3] and one[3] >= 0 and one[3] <= 1) or #one[4] >= 2 ^ 23 then return nil end
   end
   return tick
 end

@@ -196,10 +196,12 @@ local function limit(keys, argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
   local n = {}
   for i = 4, 9 do n[i] = tonumber(argv[i] or nil) end
-  if not (n[4] and n[5] and n[6] and n[7] and n[8] and n[9]) or n[4] < 1 or n[4] > 128 or n[5] < 0 or
-     n[5] >= 2 ^ 31 or n[6] < 0 or n[6] > 1e6 or n[7] < 0 or n[7] >= 2 ^ 31 or n[8] < 0 or
-     n[8] >= 2 ^ 31 or n[6] > 0 and n[7] < 1 or argv[3] == '' or #argv[3] > 255 or
-     find(argv[3], '[|\n]') then
+  local most = {[4] = 128, [5] = 2 ^ 31 - 1, [6] = 1e6, [7] = 2 ^ 31 - 1, [8] = 2 ^ 31 - 1, [9] = 1}
+  for at, bound in pairs(most) do
+    -- So that what is no number ("nan") is refused too.
+    if not (n[at] and n[at] >= 0 and n[at] <= bound) then return {'INVALID', now, 0} end
+  end
+  if n[4] < 1 or n[6] > 0 and n[7] < 1 or argv[3] == '' or #argv[3] > 255 or find(argv[3], '[|\n]') then
     return {'INVALID', now, 0}
   end
   local s = begin(keys, now)
@@ -220,8 +222,8 @@ local function keep(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
   local count, age, bytes = tonumber(argv[3] or nil), tonumber(argv[4] or nil), tonumber(argv[5] or nil)
-  if not (count and age and bytes) or count < 1000 or count > 1000000 or age < 1 or age >= 2 ^ 47 or
-     bytes < 0 or bytes > 65536 then
+  if not (count and age and bytes and count >= 1000 and count <= 1000000 and age >= 1 and
+     age < 2 ^ 47 and bytes >= 0 and bytes <= 65536) then
     return {'INVALID', now, 0}
   end
   local s = begin(keys, now)
