@@ -1,19 +1,12 @@
 #include "scheduler/learn/label_checks.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "common/base/hash.h"
 #include "scheduler/learn/manifests.h"
 #include "scheduler/learn/model_loop.h"
+#include "scheduler/quality/redundancy.h"
 
 namespace fairlead::learn {
-namespace {
-
-// One answer alone put the doubted label there.
-constexpr int32_t kFewestAnswers = 2;
-
-}  // namespace
 
 bool CheckIsDue(const store::v1::ProjectRecord& project, const store::v1::ModelRecord& model,
                 int64_t labels) {
@@ -55,7 +48,7 @@ store::v1::TaskRecord CheckTask(const store::v1::ProjectRecord& project,
   record.set_create_ms(now_ms);
   record.set_expire_ms(now_ms + settings.task_expiry().seconds() * 1000 +
                        settings.task_expiry().nanos() / 1'000'000);
-  record.set_want(std::max(kFewestAnswers, settings.redundancy().min_answers()));
+  record.set_want(quality::LimitsOfCheck(quality::Limits(settings.redundancy())).min_answers);
   record.set_checks(item.id());
   return record;
 }
