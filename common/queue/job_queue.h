@@ -161,7 +161,7 @@ struct DeadPage {
   int next = -1;  // Offset to go on from; -1 at the end.
 };
 
-// Bounds that both implementations hold to (lua/lane2.*.lua has the same numbers).
+// Bounds that both implementations hold to (lua/lane3.*.lua has the same numbers).
 inline constexpr int kMaxAttempts = 5;  // Failures after which a job is dead.
 inline constexpr int kMaxCrashes = 3;   // Lost leases after which it is dead.
 inline constexpr int kMaxPriority = 1000;
@@ -170,7 +170,7 @@ inline constexpr int kMaxKinds = 16;
 inline constexpr int kMaxEnqueue = 1000;  // Jobs in one EnqueueBatch.
 inline constexpr int kMaxBatch = 100;     // Wanted jobs, acks, nacks and notes in one tick, each.
 inline constexpr int kMaxHeld = 4096;     // Jobs of one session, by at most 512 ticks.
-inline constexpr int kQuantum = 16;       // Jobs of one flow in a row while others wait.
+inline constexpr int kQuantum = 25;       // Jobs of one flow in a row while others wait.
 
 // Thread-safe. Errors of every method: UNAVAILABLE when the queue cannot be reached or is not open
 // (the scheduler has not begun or is recovering), INVALID_ARGUMENT for a bad field.

@@ -61,11 +61,11 @@ std::vector<store::v1::JobFinished> RedisLane::Finished() {
   for (const redis::Reply& event : events->elements) {
     EXPECT_EQ(event.elements[0].text, absl::StrCat(++seq, "-0"));
     const std::vector<redis::Reply>& list = event.elements[1].elements;
-    EXPECT_EQ(list.at(1).text, "jobs");
+    EXPECT_EQ(list.at(1).text, "ended");
     EXPECT_EQ(list.at(4).text, "classes");
     std::vector<absl::string_view> texts;
     for (size_t i = 6; i < list.size(); ++i) texts.push_back(list[i].text);
-    const auto ended = DecodeEnded(list.at(5).text, texts);
+    const auto ended = DecodeEnded(list.at(1).text, list.at(5).text, texts);
     EXPECT_TRUE(ended.ok()) << ended.status();
     if (ended.ok()) all.insert(all.end(), ended->begin(), ended->end());
   }
@@ -279,17 +279,17 @@ TEST_F(RedisJobQueueTest, TokenIsPassedOnToAWorkerThatCan) {
 TEST_F(RedisJobQueueTest, RepeatedTickAnswersWithTheSameLeases) {
   for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(*queue().Enqueue(MakeJob(id), 0));
   const std::vector<std::string> keys = LaneKeys("m0");
-  const redis::Arguments tick = {"1700000000000", "1-a", "s", "", "abcd", "1|10000|2|0", "1",
-                                 "train-ocr",     "0",   "0", "0"};
-  const auto first = redis::CallFunction(lane_->pool(), "fl_lane2_tick", keys, tick);
+  const redis::Arguments tick = {"1700000000000", "1-a",       "s", "", "abcd",
+                                 "1|10000|2|0|1", "train-ocr", "0", "0"};
+  const auto first = redis::CallFunction(lane_->pool(), "fl_lane3_tick", keys, tick);
   ASSERT_TRUE(first.ok()) << first.status();
-  ASSERT_THAT(first->elements[6].elements, SizeIs(4));
-  const auto again = redis::CallFunction(lane_->pool(), "fl_lane2_tick", keys, tick);
+  EXPECT_THAT(*ParseLeases(first->elements[6], "abcd", ParseNames(first->elements[7])), SizeIs(2));
+  const auto again = redis::CallFunction(lane_->pool(), "fl_lane3_tick", keys, tick);
   ASSERT_TRUE(again.ok()) << again.status();
-  ASSERT_THAT(again->elements[6].elements, SizeIs(4));
-  for (size_t i = 0; i < 4; ++i) {
-    EXPECT_EQ(again->elements[6].elements[i].text, first->elements[6].elements[i].text);
-  }
+  const auto leases = ParseLeases(again->elements[6], "abcd", ParseNames(again->elements[7]));
+  ASSERT_THAT(*leases, SizeIs(2));
+  EXPECT_EQ((*leases)[0].job.job(), "a");
+  EXPECT_EQ((*leases)[1].token, "abcd-2");
   EXPECT_THAT(*queue().Mine("s"), SizeIs(2));
 }
 
