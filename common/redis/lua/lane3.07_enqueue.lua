@@ -47,13 +47,14 @@ end
 local function parse_groups(argv)
   local groups, ids, at = {}, {}, 3
   while at <= #argv do
-    local group = {class = argv[at], flow = argv[at + 1], guess = tonumber(argv[at + 2] or nil),
+    local group = {class = argv[at], flow = argv[at + 1], guess = whole(argv[at + 2], 255),
                    from = #ids + 1}
     local count, ordered = string.match(argv[at + 3] or '', '^(%d+)(o?)$')
     local n, width = tonumber(count or nil), ordered == 'o' and 3 or 1
     if not n or n < 1 or n > MAX_ENQUEUE or at + 3 + width * n > #argv then return nil end
-    if not group.guess or group.guess < 0 or group.guess > 255 or group.guess % 1 ~= 0 then return nil end
-    if group.class == '' or group.flow == '' or #group.flow > 255 or find(group.flow, '[|\n]') then
+    local kind = string.match(group.class, '^[^ %c|]+')
+    if not group.guess or not kind or #kind > 255 or find(group.class, '[%c|]') or group.flow == '' or
+       #group.flow > 255 or find(group.flow, '[|\n]') then
       return nil
     end
     local parse = width == 3 and parse_orders or parse_entries
@@ -168,7 +169,7 @@ local function refusal(s, groups, total)
     local group = groups[i]
     local flow = flow_of(s, group.flow)
     waiting[flow] = (waiting[flow] or flow.waiting) + group.new
-    if flow.backlog > 0 and waiting[flow] > flow.backlog then return 'BACKLOG', group.flow end
+    if flow.backlog > 0 and group.new > 0 and waiting[flow] > flow.backlog then return 'BACKLOG', group.flow end
   end
   for i = 1, #groups do
     local group = groups[i]
