@@ -274,10 +274,12 @@ local function flush_order(s)
   s.unact = false
 end
 
+-- Returns how many ids are new, of fewer than 2,000.
 local function flush_jobs(s)
-  if #s.jobs == 0 then return end
-  call_all('HSET', s.keys[JOB], s.jobs)
+  if #s.jobs == 0 then return 0 end
+  local new = call_all('HSET', s.keys[JOB], s.jobs)
   s.jobs = {}
+  return new
 end
 
 -- The events of the jobs that ended (see tell): one, unless a record log would not take it (16 MiB a

@@ -13,7 +13,7 @@
 --   "d<5 bytes>"   done: its end and result are in that "b" field
 local HEADER = '>c1BhBBBB'          -- mark, class, priority, attempts, crashes, "0", #flow
 local ENTRY = '>Bc0I3'
-local WALK = '>Bc0I3xBxxB'          -- id, length of the body, class, attempts; stops behind those
+local WALK = '>Bc0I3I4B'            -- id, length of the body, its first 4 bytes, attempts
 local LIVE_DATED, DEAD_MARK, DEAD_DATED = 87, 120, 88
 local MARK_DONE, MARK_PART, MARK_TAIL = 100, 113, 116
 

@@ -1,5 +1,8 @@
 -- Part 7 of lane3: enqueue.
 -- ---- Enqueue -------------------------------------------------------------------------------------
+-- A library may have 200 locals: those of a block do not count outside it.
+local enqueue
+do
 -- Reads n orders from argv[at]: id, record, order each.
 local function parse_orders(argv, at, n, group, ids)
   group.orders = {}
@@ -43,9 +46,10 @@ local function parse_entries(argv, at, n, group, ids)
   return true
 end
 
--- Reads the groups of an enqueue (see there) and the ids of their jobs. Nil when anything is wrong.
+-- Reads the groups of an enqueue (see there), the ids of their jobs, and whether any have orders. Nil
+-- when anything is wrong.
 local function parse_groups(argv)
-  local groups, ids, at = {}, {}, 3
+  local groups, ids, at, any = {}, {}, 3, false
   while at <= #argv do
     local group = {class = argv[at], flow = argv[at + 1], guess = whole(argv[at + 2], 255),
                    from = #ids + 1}
@@ -57,6 +61,7 @@ local function parse_groups(argv)
        #group.flow > 255 or find(group.flow, '[|\n]') then
       return nil
     end
+    any = any or width == 3
     local parse = width == 3 and parse_orders or parse_entries
     if not parse(argv, at + 4, n, group, ids) then return nil end
     group.upto, group.new = #ids, #ids - group.from + 1
@@ -64,7 +69,7 @@ local function parse_groups(argv)
     at = at + 4 + width * n
   end
   if #ids < 1 or #ids > MAX_ENQUEUE then return nil end
-  return groups, ids
+  return groups, ids, any
 end
 
 -- Takes the jobs out of a group that are there already.
@@ -98,22 +103,30 @@ local function leave_out(group, ids, is_new)
   end
 end
 
--- Finds the jobs of the groups that are not there yet in any state; returns "1" for each of them,
--- else "0", and how many they are.
-local function new_jobs(s, groups, ids)
-  local known, seen, new, n = redis.call('HMGET', s.keys[JOB], unpack(ids)), {}, {}, 0
+-- Takes the jobs out of the groups that are there already, as `known` says, or twice; returns "1" for
+-- each other, else "0", and how many they are.
+local function sift(groups, ids, known)
+  local seen, new, added, n = {}, {}, {}, 0
   for i = 1, #ids do
     local id = ids[i]
+    added[i] = '0'
     if not known[i] and not seen[id] then
-      seen[id], new[i] = true, true
+      seen[id], new[i], added[i] = true, true, '1'
       n = n + 1
     end
   end
-  if n == #ids then return string.rep('1', n), n end
-  local added = {}
-  for i = 1, #ids do added[i] = new[i] and '1' or '0' end
-  for i = 1, #groups do leave_out(groups[i], ids, new) end
+  if n < #ids then
+    for i = 1, #groups do leave_out(groups[i], ids, new) end
+  end
   return table.concat(added), n
+end
+
+-- Whether none of the ids is there yet.
+local function all_new(known)
+  for i = 1, #known do
+    if known[i] then return false end
+  end
+  return true
 end
 
 -- The same entries of another class.
@@ -181,22 +194,8 @@ local function refusal(s, groups, total)
   return nil
 end
 
--- enqueue: adds the jobs that are not there in any state; all of them or, with an error, none.
--- ARGV from 3: groups of class, flow, the class's number as far as the caller knows, or 0, then
--- "<n>" and n times entries (part 2) of up to 25 jobs with that number; or "<n>o" and n times job,
--- record, "" or "<priority -1000…1000>|<deadline ms or 0>|<start ms or 0>". At most 1,000 jobs.
--- Returns {OK, now, 0, "1" (added) or "0" (was there) for each job, {class number, name, …} of the
--- classes whose number was wrong}. Codes: FULL (too many jobs that have not ended, or classes),
--- BACKLOG (with the flow that has too many waiting jobs), INVALID.
--- Refused by Redis itself at maxmemory. O(jobs).
-local function enqueue(keys, argv)
-  local now = now_of(argv)
-  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local groups, ids = parse_groups(argv)
-  if not groups then return {'INVALID', now, 0} end
-  local s, told = begin(keys, now), {}
-  local added, total = new_jobs(s, groups, ids)
-  if total == 0 then return {'OK', now, 0, added, told} end
+-- Reads what the groups need of the lane.
+local function load_groups(s, groups)
   local fields = {'lane'}
   for i = 1, #groups do
     local group, n = groups[i], #fields
@@ -206,8 +205,12 @@ local function enqueue(keys, argv)
     end
   end
   load(s, fields)
-  local code, detail = refusal(s, groups, total)
-  if code then return {code, now, 0, detail} end
+end
+
+-- Puts the jobs of the groups into their queues; nothing is written yet, unless they have orders.
+-- Returns the classes whose number was wrong.
+local function put_groups(s, groups, ids, total)
+  local told = {}
   for i = 1, #groups do
     local group = groups[i]
     if group.new > 0 then
@@ -221,8 +224,45 @@ local function enqueue(keys, argv)
   end
   local lane = lane_of(s)
   lane.live = lane.live + total
+  return told
+end
+
+-- enqueue: adds the jobs that are not there in any state; all of them or, with an error, none.
+-- ARGV from 3: groups of class, flow, the class's number as far as the caller knows, or 0, then
+-- "<n>" and n times entries (part 2) of up to 25 jobs with that number; or "<n>o" and n times job,
+-- record, "" or "<priority -1000…1000>|<deadline ms or 0>|<start ms or 0>". At most 1,000 jobs.
+-- Returns {OK, now, 0, "1" (added) or "0" (was there) for each job, {class number, name, …} of the
+-- classes whose number was wrong}. Codes: FULL (too many jobs that have not ended, or classes),
+-- BACKLOG (with the flow that has too many waiting jobs), INVALID.
+-- Refused by Redis itself at maxmemory. O(jobs).
+function enqueue(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local groups, ids, ordered = parse_groups(argv)
+  if not groups then return {'INVALID', now, 0} end
+  local known, added, total = redis.call('HMGET', keys[JOB], unpack(ids)), nil, #ids
+  -- Whether an id comes twice is seen by the count of what is written: looking costs more.
+  local plain = not ordered and all_new(known)
+  if plain then added = string.rep('1', total) else added, total = sift(groups, ids, known) end
+  if total == 0 then return {'OK', now, 0, added, {}} end
+  local s = begin(keys, now)
+  load_groups(s, groups)
+  local code, detail = refusal(s, groups, total)
+  local told = not code and put_groups(s, groups, ids, total)
+  if plain and (code or flush_jobs(s) < total) then
+    -- Once more without those that come twice. What was written names the same ids, and is written
+    -- again.
+    s, groups = begin(keys, now), parse_groups(argv)
+    added, total = sift(groups, ids, {})
+    load_groups(s, groups)
+    code, detail = refusal(s, groups, total)
+    told = not code and put_groups(s, groups, ids, total)
+  end
+  if code then return {code, now, 0, detail} end
   flush(s)
   wake(s, s.ready)
   remind(s)
   return {'OK', now, 0, added, told}
+end
+
 end

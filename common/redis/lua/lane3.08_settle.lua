@@ -69,6 +69,8 @@ local function find_whole(s, request, session, grants)
       end
     end
   end
+  local lane = lane_of(s)
+  if #fields > 0 and lane.ended >= lane.keep then fields[#fields + 1] = 'b' .. lane.first end
   load(s, fields)
 end
 
