@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,8 @@ struct Nack {
   std::string error;  // Becomes the job's last error.
   bool preempted =
       false;  // Handed back unfinished (drain): counts as neither attempt nor crash, due at once.
+  // The share of the backoff's bound that the job waits, in [0, 1]; drawn when not given.
+  std::optional<double> jitter = std::nullopt;
 };
 
 struct ProgressNote {
@@ -94,7 +97,8 @@ struct TickResponse {
   std::vector<std::string> cancelled;  // Tokens of this session whose job was cancelled: stop.
   bool drain = false;                  // Finish or hand back, then exit.
   absl::Time next_due = absl::InfiniteFuture();  // This session, idle, shall tick again then.
-  bool fenced = false;  // The session had expired: everything it held is lost; start anew.
+  // The session had expired: everything it held is lost; start anew, under another id.
+  bool fenced = false;
 };
 
 struct LaneStats {
@@ -115,10 +119,10 @@ struct JobView {
   absl::Time deadline = absl::InfiniteFuture();
   int32_t attempts = 0;
   int32_t crashes = 0;
-  std::string error;  // The last one.
-  std::string progress;
-  absl::Time when;      // kDelayed: due; kDone, kDead: its end.
-  std::string session;  // kLeased.
+  std::string error;     // The last one.
+  std::string progress;  // The last note of its holder, or of who had it when it died.
+  absl::Time when;       // kDelayed: due; kDone, kDead: its end.
+  std::string session;   // kLeased.
   std::string job_class;
   std::string flow;
   FlowLimits limits;  // Of its flow …

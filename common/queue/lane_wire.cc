@@ -163,7 +163,7 @@ void AppendNacksAndNotes(const TickRequest& request, Arguments* out) {
   thread_local absl::BitGen gen;
   out->push_back(absl::StrCat(request.nacks.size()));
   for (const Nack& nack : request.nacks) {
-    const double jitter = absl::Uniform(gen, 0.0, 1.0);
+    const double jitter = nack.jitter.has_value() ? *nack.jitter : absl::Uniform(gen, 0.0, 1.0);
     out->insert(out->end(), {nack.token, nack.preempted ? "1" : "0",
                              absl::StrFormat("%.6f", jitter), nack.error});
   }

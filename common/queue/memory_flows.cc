@@ -73,7 +73,7 @@ int64_t MemoryFlows::Allowed(Flow* flow, int64_t n, int64_t now) {
 }
 
 bool MemoryFlows::RateSpent(const std::string& flow, int64_t now) {
-  Flow& one = flows_[flow];
+  Flow one = flows_[flow];  // A copy: who asks changes nothing.
   Allowed(&one, 1, now);
   return one.limits.per_second > 0 && one.tokens < 1;
 }
@@ -135,6 +135,13 @@ void MemoryFlows::Remove(int job_class, const std::string& flow, int priority, a
   --queue.n;
 }
 
+void MemoryFlows::WakeAt(int64_t due, const std::string& member) {
+  const auto before =
+      std::find_if(due_.begin(), due_.end(), [&](const auto& one) { return one.second == member; });
+  if (before != due_.end()) due_.erase(before);
+  due_.emplace(due, member);
+}
+
 std::optional<std::pair<MemoryFlows::QueueKey, int64_t>> MemoryFlows::Front(int job_class,
                                                                             int64_t now) {
   while (true) {
@@ -157,7 +164,7 @@ std::optional<std::pair<MemoryFlows::QueueKey, int64_t>> MemoryFlows::Front(int 
     Park(best->first, &flow);
     if (!flow.limits.paused && flow.limits.per_second > 0 && flow.tokens < 1) {
       const double wait = std::ceil((1 - flow.tokens) * 1000 / flow.limits.per_second);
-      due_.emplace(now + static_cast<int64_t>(wait), absl::StrCat("f", best->first.second));
+      WakeAt(now + static_cast<int64_t>(wait), absl::StrCat("f", best->first.second));
     }
   }
 }

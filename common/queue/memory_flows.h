@@ -56,7 +56,7 @@ class MemoryFlows {
   void SetLimits(const std::string& flow, const FlowLimits& limits, int64_t now);
   // Since the queue to be served next of a class was served or began to wait; 0 when none waits.
   int64_t Wait(int job_class, int64_t now) const;
-  // Whether the flow's rate lets a job through now. Fills its bucket.
+  // Whether the flow's rate lets no job through now.
   bool RateSpent(const std::string& flow, int64_t now);
 
   // Due times of delayed jobs ("j" and the id) and of flows whose rate is spent ("f" and the flow).
@@ -83,6 +83,8 @@ class MemoryFlows {
   Queue& QueueOf(int job_class, const std::string& flow, int64_t now);
   int64_t Allowed(Flow* flow, int64_t n, int64_t now);
   void Park(const QueueKey& key, Flow* flow);
+  // A member is due once: at the time that was said last.
+  void WakeAt(int64_t due, const std::string& member);
   // The queue to serve next of the class and how many jobs of it may go.
   std::optional<std::pair<QueueKey, int64_t>> Front(int job_class, int64_t now);
   std::vector<std::string> Take(Queue* queue, size_t n);

@@ -180,12 +180,17 @@ void MemoryJobQueue::Fail(Job* job, const Nack& nack, Finished* finished) {
       return;
     }
     const absl::Duration bound = std::min(kBackoffCap, kBackoffBase * std::exp2(job->attempts - 1));
-    const double jitter = std::uniform_real_distribution<double>(0, 1)(random_);
+    const double jitter = nack.jitter.has_value()
+                              ? *nack.jitter
+                              : std::uniform_real_distribution<double>(0, 1)(random_);
     job->state = JobState::kDelayed;
     job->error = nack.error;
-    job->due = now_ + absl::Floor(bound * jitter, absl::Milliseconds(1));
+    // Later than now: what fails is not given out again by the same call.
+    job->due =
+        now_ + std::max(absl::Milliseconds(1), absl::Floor(bound * jitter, absl::Milliseconds(1)));
     flows_.due().emplace(absl::ToUnixMillis(job->due), absl::StrCat("j", job->record.job()));
   }
+  job->note.clear();
   flows_.flow(job->flow).waiting += 1;
 }
 
@@ -290,15 +295,18 @@ absl::StatusOr<TickResponse> MemoryJobQueue::Tick(const TickRequest& request) {
   {
     MutexLock lock(&mu_);
     now_ = clock_->Now();
-    const auto known = sessions_.find(request.session);
-    const bool expired = known != sessions_.end() && known->second.expiry <= now_;
-    if (expired || ended_sessions_.count(request.session) > 0) {
+    const auto found = sessions_.find(request.session);
+    const bool lives = found != sessions_.end() && found->second.expiry > now_;
+    // Who was not told that a session has ended may not begin it anew.
+    if (!lives && (found != sessions_.end() || known_sessions_.count(request.session) > 0)) {
+      known_sessions_.erase(request.session);
       response.fenced = true;
       for (const Ack& ack : request.acks) response.lost.push_back(ack.token);
       for (const Nack& nack : request.nacks) response.lost.push_back(nack.token);
       for (const ProgressNote& note : request.progress) response.lost.push_back(note.token);
       return response;
     }
+    known_sessions_.insert(request.session);
     Session& session = sessions_[request.session];
     session.expiry = now_ + request.lease;
     session.description = request.description;
@@ -357,12 +365,12 @@ void MemoryJobQueue::Expire(const std::string& id, Finished* finished) {
         Bury(job, absl::StrCat("its worker was lost ", job->crashes, " times", last), finished);
       } else {
         ToReady(job, MemoryFlows::End::kHead);
+        job->note.clear();
         flows_.flow(job->flow).waiting += 1;
       }
     }
   }
   sessions_.erase(id);
-  ended_sessions_.insert(id);
 }
 
 absl::StatusOr<int> MemoryJobQueue::Reap(int limit) {

@@ -128,7 +128,7 @@ class MemoryJobQueue final : public JobQueue {
   std::set<std::pair<absl::Time, std::string>> dead_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, int64_t> done_by_kind_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, Session> sessions_ ABSL_GUARDED_BY(mu_);
-  std::set<std::string> ended_sessions_ ABSL_GUARDED_BY(mu_);
+  std::set<std::string> known_sessions_ ABSL_GUARDED_BY(mu_);  // To the callers.
   bool drain_all_ ABSL_GUARDED_BY(mu_) = false;
   std::pair<std::string, absl::Time> timer_
       ABSL_GUARDED_BY(mu_);  // Who waits for the next due job.

@@ -167,8 +167,10 @@ absl::StatusOr<JobView> MemoryJobQueue::Inspect(absl::string_view id) {
 absl::StatusOr<std::vector<LaneStats>> MemoryJobQueue::Stats() {
   MutexLock lock(&mu_);
   std::map<std::string, LaneStats> by_kind;
+  std::set<int> waiting;  // Classes of ready jobs.
   for (const auto& [id, job] : jobs_) {
     LaneStats& stats = by_kind[job.record.kind()];
+    if (job.state == JobState::kReady) waiting.insert(job.job_class);
     stats.ready += job.state == JobState::kReady ? 1 : 0;
     stats.delayed += job.state == JobState::kDelayed ? 1 : 0;
     stats.leased += job.state == JobState::kLeased ? 1 : 0;
@@ -177,7 +179,7 @@ absl::StatusOr<std::vector<LaneStats>> MemoryJobQueue::Stats() {
   for (int n = 1; n <= flows_.class_count(); ++n) {
     LaneStats& stats = by_kind[std::string(KindOf(flows_.ClassName(n)))];
     const int64_t wait = flows_.Wait(n, absl::ToUnixMillis(clock_->Now()));
-    if (stats.ready > 0) stats.wait = std::max(stats.wait, absl::Milliseconds(wait));
+    if (waiting.count(n) > 0) stats.wait = std::max(stats.wait, absl::Milliseconds(wait));
   }
   for (const auto& [kind, done] : done_by_kind_) by_kind[kind].done = done;
   std::vector<LaneStats> all;

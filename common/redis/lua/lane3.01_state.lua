@@ -27,6 +27,7 @@
 -- is for arguments of another shape, and comes before anything is written.
 
 local EV, ST, JOB, ACT, Z, DL, SES, DEAD, WAKE = 3, 4, 5, 6, 7, 8, 9, 10, 11
+local KEY_COUNT = 11
 
 local MAX_ATTEMPTS = 5         -- failures of the handler
 local MAX_CRASHES = 3          -- leases lost with their process
@@ -39,6 +40,7 @@ local MAX_ENQUEUE = 1000
 local MAX_CLASSES = 64         -- in one tick; 255 in all
 local MAX_LIVE = 1000000       -- jobs that have not ended
 local MAX_SESSIONS = 4096
+local MAX_LEASE_MS = 86400000
 local MAX_WAKE = 64
 local PROMOTE = 100
 local QUANTUM = 25
@@ -105,6 +107,13 @@ local function get(s, field)
     s.text[field] = value
   end
   return value
+end
+
+-- A whole number from 0 to `most`, written in digits; nil for anything else. (Lua's own reading takes
+-- "nan", "1e3" and "0x10" for numbers.)
+local function whole(text, most)
+  local n = text and #text <= 15 and find(text, '^%d+$') and tonumber(text)
+  return n and n <= most and n or nil
 end
 
 -- Writes nothing when the field has that value already.

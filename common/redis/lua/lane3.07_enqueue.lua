@@ -51,13 +51,14 @@ end
 local function parse_groups(argv)
   local groups, ids, at, any = {}, {}, 3, false
   while at <= #argv do
-    local group = {class = argv[at], flow = argv[at + 1], guess = tonumber(argv[at + 2] or nil),
+    local group = {class = argv[at], flow = argv[at + 1], guess = whole(argv[at + 2], 255),
                    from = #ids + 1}
     local count, ordered = string.match(argv[at + 3] or '', '^(%d+)(o?)$')
     local n, width = tonumber(count or nil), ordered == 'o' and 3 or 1
     if not n or n < 1 or n > MAX_ENQUEUE or at + 3 + width * n > #argv then return nil end
-    if not group.guess or group.guess < 0 or group.guess > 255 or group.guess % 1 ~= 0 then return nil end
-    if group.class == '' or group.flow == '' or #group.flow > 255 or find(group.flow, '[|\n]') then
+    local kind = string.match(group.class, '^[^ %c|]+')
+    if not group.guess or not kind or #kind > 255 or find(group.class, '[%c|]') or group.flow == '' or
+       #group.flow > 255 or find(group.flow, '[|\n]') then
       return nil
     end
     any = any or width == 3
@@ -181,7 +182,7 @@ local function refusal(s, groups, total)
     local group = groups[i]
     local flow = flow_of(s, group.flow)
     waiting[flow] = (waiting[flow] or flow.waiting) + group.new
-    if flow.backlog > 0 and waiting[flow] > flow.backlog then return 'BACKLOG', group.flow end
+    if flow.backlog > 0 and group.new > 0 and waiting[flow] > flow.backlog then return 'BACKLOG', group.flow end
   end
   for i = 1, #groups do
     local group = groups[i]
@@ -247,16 +248,17 @@ function enqueue(keys, argv)
   local s = begin(keys, now)
   load_groups(s, groups)
   local code, detail = refusal(s, groups, total)
-  if code then return {code, now, 0, detail} end
-  local told = put_groups(s, groups, ids, total)
-  if plain and flush_jobs(s) < total then
-    -- Some do: once more without them. What was written names the same ids, and is written again.
+  local told = not code and put_groups(s, groups, ids, total)
+  if plain and (code or flush_jobs(s) < total) then
+    -- Once more without those that come twice. What was written names the same ids, and is written
+    -- again.
     s, groups = begin(keys, now), parse_groups(argv)
     added, total = sift(groups, ids, {})
     load_groups(s, groups)
-    refusal(s, groups, total)
-    told = put_groups(s, groups, ids, total)
+    code, detail = refusal(s, groups, total)
+    told = not code and put_groups(s, groups, ids, total)
   end
+  if code then return {code, now, 0, detail} end
   flush(s)
   wake(s, s.ready)
   remind(s)

@@ -125,19 +125,20 @@ local function settle_acks(s, request, session, grants, lost)
   remember(s, ids, results, request.longest)
 end
 
-local function nack(s, job, preempted, jitter, err)
+local function nack(s, session, job, preempted, jitter, err)
   if preempted then
     to_ready(s, job, true)
   else
     job.attempts = job.attempts + 1
-    if job.attempts >= MAX_ATTEMPTS then return to_dead(s, job, err) end
+    if job.attempts >= MAX_ATTEMPTS then return to_dead(s, job, err) end  -- with its last note
     local bound = math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ^ (job.attempts - 1))
     save_body(s, job)
     set(s, 'e' .. job.id, err)
-    delay(s, s.now + math.floor(bound * jitter), 'j' .. job.id)
+    delay(s, s.now + math.max(1, math.floor(bound * jitter)), 'j' .. job.id)
     local class = class_of(s, job.class)
     class.delayed = class.delayed + 1
   end
+  if session.noted == 1 then set(s, 'n' .. job.id, false) end
   local flow = flow_of(s, job.flow)
   flow.waiting = flow.waiting + 1
 end
@@ -160,7 +161,7 @@ local function settle(s, request, session, grants)
     local token, preempted, jitter, err = unpack(request.nacks[i])
     local grant, at = place_of(s, session, token, grants)
     if grant and release(s, session, grant, at) then
-      nack(s, job_of(grant.ids[at], grant.bodies[at]), preempted == '1', jitter, err)
+      nack(s, session, job_of(grant.ids[at], grant.bodies[at]), preempted == '1', jitter, err)
     else
       lost[#lost + 1] = token
     end

@@ -4,8 +4,8 @@ local NONE = {}
 
 -- Reads a list of a tick: a count and then that many groups of `width` arguments. Nil when it is none.
 local function take(argv, at, width, most)
-  local n = tonumber(argv[at] or nil)
-  if not n or n < 0 or n > most or n % 1 ~= 0 or at + n * width > #argv then return nil, at end
+  local n = whole(argv[at], most)
+  if not n or at + n * width > #argv then return nil, at end
   local groups = {}
   for i = 1, n do groups[i] = {unpack(argv, at + (i - 1) * width + 1, at + i * width)} end
   return groups, at + n * width + 1
@@ -19,7 +19,9 @@ local function read_indices(ack, text)
   end
   local first, last = string.match(text, '^(%d+)%-(%d+)$')
   if first then
-    ack.first, ack.n = tonumber(first), tonumber(last) - tonumber(first) + 1
+    first, last = whole(first, 2 ^ 31), whole(last, 2 ^ 31)
+    if not first or not last then return false end
+    ack.first, ack.n = first, last - first + 1
     return ack.n >= 1 and ack.n <= MAX_BATCH
   end
   if not find(text, '^[%d,]+$') then return false end
@@ -35,8 +37,8 @@ end
 
 -- The acks: how many grants, then for each its name, the indices and the results.
 local function take_acks(argv, at, tick)
-  local n, total = tonumber(argv[at] or nil), 0
-  if not n or n < 0 or n > MAX_BATCH or n % 1 ~= 0 or at + 3 * n > #argv then return nil, at end
+  local n, total = whole(argv[at], MAX_BATCH), 0
+  if not n or at + 3 * n > #argv then return nil, at end
   tick.acks, tick.longest = n > 0 and {} or NONE, 0
   for i = 1, n do
     local from = at + 3 * i - 2
@@ -61,8 +63,8 @@ local function parse_tick(argv)
   if classes > MAX_CLASSES or 6 + 2 * classes > #argv then return nil end
   local at = 7
   for i = 1, classes do
-    local number = tonumber(argv[at + 1])
-    if not number or number < 0 or number > 255 or number % 1 ~= 0 then return nil end
+    local number = whole(argv[at + 1], 255)
+    if not number then return nil end
     tick.classes[i] = {name = argv[at], guess = number}
     at = at + 2
   end
@@ -74,15 +76,14 @@ local function parse_tick(argv)
     if tick.nacks then tick.notes, at = take(argv, at, 2, MAX_BATCH) end
   end
   if not tick.nacks or not tick.notes or at <= #argv then return nil end
-  if tick.ttl <= 0 or tick.want > MAX_BATCH or not find(tick.grant, '^%x+$') or #tick.grant > 64 then
+  if tick.ttl <= 0 or tick.ttl > MAX_LEASE_MS or tick.want > MAX_BATCH or not find(tick.grant, '^%x+$') or #tick.grant > 64 then
     return nil
   end
   if tick.session == '' or #tick.session > 255 then return nil end
   for i = 1, #tick.nacks do
     local one = tick.nacks[i]
-    one[3] = tonumber(one[3])
-    -- So that what is no number ("nan") is refused too.
-    if not (one[3] and one[3] >= 0 and one[3] <= 1) or #one[4] >= 2 ^ 23 then return nil end
+    one[3] = find(one[3], '^[01]%.?%d*$') and tonumber(one[3])
+    if not one[3] or one[3] > 1 or #one[4] >= 2 ^ 23 then return nil end
   end
   return tick
 end
@@ -196,7 +197,7 @@ end
 
 -- tick: heartbeat, notes, acks, nacks and lease of a session in one call.
 -- ARGV 3 session, 4 description ("" to leave it), 5 a grant: random hex digits, new in each call,
--- 6 "<1 if the session may be new>|<lease ms>|<jobs wanted>|<value of the wake token that caused this
+-- 6 "<1 if the session may be new>|<lease ms, at most a day>|<jobs wanted>|<value of the wake token that caused this
 -- call, or 0>|<classes>", then for each class its name and its number as far as the caller knows, or
 -- 0; then how many acks and for each its grant, the indices in it ("<index>,…" or "<first>-<last>")
 -- and the results of these jobs (JobResult bytes) as texts in one (part 5). Two lists may follow, each

@@ -95,7 +95,7 @@ local function mine(keys, argv)
 end
 
 -- A job that lost its holder goes to the head of its queue with one crash more, or is dead.
-local function crashed(s, job)
+local function crashed(s, session, job)
   job.crashes = job.crashes + 1
   if job.crashes >= MAX_CRASHES then
     local last = get(s, 'e' .. job.id)
@@ -103,6 +103,7 @@ local function crashed(s, job)
       (last and '; last error: ' .. last or ''))
   end
   to_ready(s, job, true)
+  if session.noted == 1 then set(s, 'n' .. job.id, false) end
   local flow = flow_of(s, job.flow)
   flow.waiting = flow.waiting + 1
 end
@@ -113,7 +114,7 @@ local function expire(s, session)
     local grant = grant_of(s, session.id, name, {})
     for i = 1, grant.n do
       if grant.entries[i] ~= '' and release(s, session, grant, i) then
-        crashed(s, job_of(grant.ids[i], grant.bodies[i]))
+        crashed(s, session, job_of(grant.ids[i], grant.bodies[i]))
       end
     end
     forget_grant(s, name, grant.runs)
@@ -150,8 +151,8 @@ end
 local function reap(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local limit = tonumber(argv[3] or nil)
-  if not limit or limit < 1 or limit > 100 or limit % 1 ~= 0 then return {'INVALID', now, 0} end
+  local limit = whole(argv[3], 100)
+  if not limit or limit < 1 then return {'INVALID', now, 0} end
   local s = begin(keys, now)
   local moved = promote(s, limit) + expire_some(s, limit)
   local age = lane_of(s).age

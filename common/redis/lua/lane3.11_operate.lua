@@ -134,8 +134,8 @@ end
 local function sessions(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local limit = tonumber(argv[3] or nil)
-  if not limit or limit < 1 or limit > 1000 then return {'INVALID', now, 0} end
+  local limit = whole(argv[3], 1000)
+  if not limit or limit < 1 then return {'INVALID', now, 0} end
   local s, reply = begin(keys, now), {'OK', now, 0}
   local ids, fields, live = redis.call('ZRANGE', keys[SES], 0, -1), {}, {}
   for i = 1, #ids do fields[i] = 's' .. ids[i] end
@@ -164,8 +164,8 @@ end
 local function dead(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local offset, limit = tonumber(argv[3] or nil), tonumber(argv[4] or nil)
-  if not offset or offset < 0 or not limit or limit < 1 or limit > 1000 or not argv[6] then
+  local offset, limit = whole(argv[3], 2 ^ 31), whole(argv[4], 1000)
+  if not offset or not limit or limit < 1 or not argv[6] then
     return {'INVALID', now, 0}
   end
   local s = begin(keys, now)
@@ -195,20 +195,18 @@ local function limit(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
   local n = {}
-  for i = 4, 9 do n[i] = tonumber(argv[i] or nil) end
-  local most = {[4] = 128, [5] = 2 ^ 31 - 1, [6] = 1e6, [7] = 2 ^ 31 - 1, [8] = 2 ^ 31 - 1, [9] = 1}
-  for at, bound in pairs(most) do
-    -- So that what is no number ("nan") is refused too.
-    if not (n[at] and n[at] >= 0 and n[at] <= bound) then return {'INVALID', now, 0} end
-  end
-  if n[4] < 1 or n[6] > 0 and n[7] < 1 or argv[3] == '' or #argv[3] > 255 or find(argv[3], '[|\n]') then
+  for i = 4, 9 do n[i] = whole(argv[i], i == 4 and 128 or 2 ^ 31 - 1) end
+  n[6] = tonumber(argv[6] or nil)
+  if not (n[4] and n[5] and n[6] and n[7] and n[8] and n[9]) or n[4] < 1 or
+     not (n[6] >= 0 and n[6] <= 1e6) or n[6] > 0 and n[7] < 1 or argv[3] == '' or #argv[3] > 255 or
+     find(argv[3], '[|\n]') then
     return {'INVALID', now, 0}
   end
   local s = begin(keys, now)
   local flow = flow_of(s, argv[3])
   if flow.rate == 0 and n[6] > 0 then flow.tokens, flow.at = n[7], now end
   flow.weight, flow.cap, flow.rate, flow.burst, flow.backlog, flow.paused =
-    math.floor(n[4]), math.floor(n[5]), n[6], math.floor(n[7]), math.floor(n[8]), n[9] == 1 and 1 or 0
+    n[4], n[5], n[6], n[7], n[8], n[9] == 1 and 1 or 0
   if flow.paused == 0 then unpark(s, flow) end
   flush(s)
   wake(s, s.ready)
@@ -221,14 +219,13 @@ end
 local function keep(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local count, age, bytes = tonumber(argv[3] or nil), tonumber(argv[4] or nil), tonumber(argv[5] or nil)
-  if not (count and age and bytes and count >= 1000 and count <= 1000000 and age >= 1 and
-     age < 2 ^ 47 and bytes >= 0 and bytes <= 65536) then
+  local count, age, bytes = whole(argv[3], 1000000), whole(argv[4], 2 ^ 47 - 1), whole(argv[5], 65536)
+  if not (count and age and bytes) or count < 1000 or age < 1 then
     return {'INVALID', now, 0}
   end
   local s = begin(keys, now)
   local lane = lane_of(s)
-  lane.keep, lane.age, lane.bytes = math.floor(count), age, math.floor(bytes)
+  lane.keep, lane.age, lane.bytes = count, age, bytes
   flush(s)
   return {'OK', now, 0}
 end
@@ -287,6 +284,10 @@ local function register(name, callback, flags)
       if not find then
         find, sub, byte, char = string.find, string.sub, string.byte, string.char
         pack, unpack_struct = struct.pack, struct.unpack
+      end
+      -- An error half way through would leave half a change: Redis takes no write back.
+      if #keys ~= KEY_COUNT or not find(argv[1] or '', '^%d+$') or #argv[1] > 14 then
+        return redis.error_reply('ARGUMENT fl_lane3_' .. name .. ': wrong keys or time')
       end
       return callback(keys, argv)
     end}
