@@ -16,7 +16,7 @@ namespace {
 using trainer::OcrExample;
 using trainer::Split;
 
-constexpr size_t kRound = 400;  // Labels a round.
+constexpr size_t kRound = 150;  // Labels a round.
 constexpr size_t kMostLabels = 2400;
 constexpr double kWanted = 0.90;  // Exact match.
 constexpr double kMostShare = 0.85;
@@ -60,8 +60,6 @@ absl::Status LeastCertainFirst(const std::string& path, size_t labelled,
 absl::StatusOr<double> LabelsWanted(const LoopOptions& options, Images images, bool least_certain,
                                     Marks& marks) {
   trainer::OcrTrainOptions training;
-  training.variant = "eighth";
-  training.epochs = 14;
   training.device = "cpu";
   const std::string name = least_certain ? "least certain first" : "random order";
   const std::string path = absl::StrCat(options.work_folder, "/order.safetensors");
