@@ -11,3 +11,10 @@ fairlead_test(lane_fuzz_test
   SOURCES queue/lane_fuzz_test.cc
   DEPS fairlead_lane_fixture
   LABEL contract)
+fairlead_test(lane_soak_test
+  SOURCES queue/lane_soak_test.cc
+  DEPS fairlead_lane_fixture
+  LABEL contract)
+add_test(NAME lane_soak_long_test COMMAND lane_soak_test)
+set_tests_properties(lane_soak_long_test PROPERTIES LABELS long TIMEOUT 1800 RUN_SERIAL ON
+  ENVIRONMENT "FAIRLEAD_SOAK_JOBS=1000000")
