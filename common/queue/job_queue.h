@@ -211,7 +211,8 @@ class JobQueue {
   virtual absl::StatusOr<int> SetDrain(absl::string_view session, bool drain) = 0;
   virtual absl::Status SetLimits(absl::string_view flow, const FlowLimits& limits) = 0;
   virtual absl::Status SetRetention(const Retention& retention) = 0;
-  // The record of a job that is not done. NOT_FOUND otherwise. O(1).
+  // The record of a job that is not done. NOT_FOUND otherwise. O(1); O(sessions · grants) of one
+  // that was leased without the rest of its part.
   virtual absl::StatusOr<store::v1::JobRecord> Find(absl::string_view job) = 0;
   // NOT_FOUND when there is none, or none any more. O(sessions · jobs held): for operators.
   virtual absl::StatusOr<JobView> Inspect(absl::string_view job) = 0;
