@@ -27,6 +27,7 @@
 #include "common/redis/connection.h"
 #include "common/rpc/grpc_blob_client.h"
 #include "worker/agent.h"
+#include "worker/check_job.h"
 #include "worker/prelabel_job.h"
 #include "worker/scratch.h"
 #include "worker/train_job.h"
@@ -38,6 +39,9 @@ constexpr int kExitUsage = 64;
 constexpr int kExitInterrupted = 75;
 constexpr absl::Duration kKeepScratch = absl::Hours(24 * 7);
 
+const std::vector<std::string> kAllKinds = {"train-ocr", "prelabel-ocr", "check-ocr",
+                                            "train-reward", "prelabel-reward"};
+
 struct Flags {
   std::string redis;
   std::string redis_user;
@@ -45,7 +49,7 @@ struct Flags {
   std::string scheduler;
   std::string token_file;
   std::string scratch;
-  std::vector<std::string> kinds = {"train-ocr", "prelabel-ocr", "train-reward", "prelabel-reward"};
+  std::vector<std::string> kinds = kAllKinds;
   int threads = 1;
   std::string device = "auto";
   std::vector<std::string> labels;
@@ -68,7 +72,7 @@ void Declare(CLI::App& app, Flags& flags) {
       ->required();
   app.add_option("--kinds", flags.kinds, "Kinds of job to lease, separated by commas")
       ->delimiter(',')
-      ->check(CLI::IsMember({"train-ocr", "prelabel-ocr", "train-reward", "prelabel-reward"}))
+      ->check(CLI::IsMember(kAllKinds))
       ->capture_default_str();
   app.add_option("--threads", flags.threads, "CPU threads of the trainer; part of its results")
       ->check(CLI::Range(1, 1024))
@@ -175,6 +179,8 @@ absl::StatusOr<int> Serve(const Flags& flags) {
   };
   TrainOcrHandler train_ocr(blobs, scratch,
                             {flags.threads, flags.device, flags.checkpoint_seconds});
+  CheckOcrHandler check_ocr(blobs, scratch,
+                            {flags.threads, flags.device, flags.checkpoint_seconds});
   PrelabelOcrHandler prelabel_ocr(blobs, scratch, {flags.threads, flags.device});
   TrainRewardHandler train_reward(blobs, scratch);
   PrelabelRewardHandler prelabel_reward(blobs, scratch);
@@ -190,6 +196,7 @@ absl::StatusOr<int> Serve(const Flags& flags) {
       &lane,
       Select(flags.kinds, {{"train-ocr", &train_ocr},
                            {"prelabel-ocr", &prelabel_ocr},
+                           {"check-ocr", &check_ocr},
                            {"train-reward", &train_reward},
                            {"prelabel-reward", &prelabel_reward}}),
       [&lane](absl::Duration timeout) { return lane.WaitForWork(timeout); }, options);

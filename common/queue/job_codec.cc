@@ -19,6 +19,7 @@ namespace {
 
 constexpr size_t kHeader = 8;
 constexpr size_t kDeadline = 6;
+constexpr size_t kSize = 3;
 constexpr int kLastRestored = 4;  // job, kind, tenant and model are fields 1 to 4.
 constexpr absl::string_view kNoFlow = "-";
 
@@ -30,6 +31,10 @@ uint64_t BigEndian(absl::string_view bytes) {
   uint64_t value = 0;
   for (const char c : bytes) value = (value << 8) | static_cast<unsigned char>(c);
   return value;
+}
+
+std::string SizeBytes(size_t size) {
+  return {static_cast<char>(size >> 16), static_cast<char>(size >> 8), static_cast<char>(size)};
 }
 
 absl::string_view TenantOfFlow(absl::string_view flow) {
@@ -116,13 +121,33 @@ std::string StripRecord(const store::v1::JobRecord& job) {
   return bytes;
 }
 
-std::string EncodeNewJob(const store::v1::JobRecord& job, absl::string_view flow,
-                         int class_number) {
-  constexpr char kFirstGeneration = '0';
-  std::string bytes = {'w', static_cast<char>(class_number), 0, 0, 0, 0, kFirstGeneration};
-  bytes.push_back(static_cast<char>(flow.size()));
-  absl::StrAppend(&bytes, flow, StripRecord(job));
-  return bytes;
+void AppendEntry(const store::v1::JobRecord& job, absl::string_view flow, int class_number,
+                 std::string* out) {
+  const std::string record = StripRecord(job);
+  const size_t size = kHeader + flow.size() + record.size();
+  out->push_back(static_cast<char>(job.job().size()));
+  absl::StrAppend(out, job.job(), SizeBytes(size));
+  out->append({'w', static_cast<char>(class_number), 0, 0, 0, 0, '0'});
+  out->push_back(static_cast<char>(flow.size()));
+  absl::StrAppend(out, flow, record);
+}
+
+bool CutEntry(absl::string_view* entries, absl::string_view* id, absl::string_view* body) {
+  absl::string_view size;
+  if (!Cut(entries, 1, &size)) return false;
+  if (size[0] == 0) {
+    *id = *body = "";
+    return Cut(entries, 1, &size);
+  }
+  return Cut(entries, static_cast<unsigned char>(size[0]), id) && Cut(entries, kSize, &size) &&
+         Cut(entries, BigEndian(size), body);
+}
+
+std::string JoinTexts(const std::vector<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) all += SizeBytes(text.size());
+  for (const std::string& text : texts) all += text;
+  return all;
 }
 
 int ClassNumber(absl::string_view bytes) {
@@ -159,9 +184,60 @@ absl::StatusOr<StoredJob> DecodeJob(absl::string_view id, absl::string_view job_
   return job;
 }
 
+namespace {
+
+using Names = std::map<int, absl::string_view>;
+
+absl::StatusOr<store::v1::JobFinished> DecodeFinished(absl::string_view id, absl::string_view body,
+                                                      absl::string_view outcome,
+                                                      const Names& names) {
+  const auto name = names.find(ClassNumber(body));
+  if (name == names.end()) return Broken(id);
+  ASSIGN_OR_RETURN(StoredJob job, DecodeJob(id, name->second, body));
+  store::v1::JobFinished finished;
+  *finished.mutable_job() = std::move(job.record);
+  finished.set_attempts(job.attempts);
+  finished.set_crashes(job.crashes);
+  finished.set_dead(job.dead);
+  if (job.dead) {
+    finished.set_error(std::string(outcome));
+  } else if (!finished.mutable_result()->ParseFromArray(outcome.data(),
+                                                        static_cast<int>(outcome.size()))) {
+    return Broken("a result");
+  }
+  return finished;
+}
+
+using Entries = std::vector<std::pair<absl::string_view, absl::string_view>>;  // Id and body.
+
+absl::Status CutEntries(absl::string_view text, Entries* out) {
+  while (!text.empty()) {
+    auto& [id, body] = out->emplace_back();
+    if (!CutEntry(&text, &id, &body) || id.empty()) return Broken("an event");
+  }
+  return absl::OkStatus();
+}
+
+// As many outcomes, texts in one, as there are jobs.
+absl::Status DecodeOutcomes(const Entries& jobs, absl::string_view outcomes, const Names& names,
+                            std::vector<store::v1::JobFinished>* out) {
+  absl::string_view sizes, outcome;
+  if (!Cut(&outcomes, kSize * jobs.size(), &sizes)) return Broken("an event");
+  for (const auto& [id, body] : jobs) {
+    if (!Cut(&outcomes, BigEndian(sizes.substr(0, kSize)), &outcome)) return Broken("an event");
+    sizes.remove_prefix(kSize);
+    ASSIGN_OR_RETURN(store::v1::JobFinished one, DecodeFinished(id, body, outcome, names));
+    out->push_back(std::move(one));
+  }
+  return outcomes.empty() ? absl::OkStatus() : Broken("an event");
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<store::v1::JobFinished>> DecodeEnded(
-    absl::string_view classes, const std::vector<absl::string_view>& ended) {
-  std::map<int, absl::string_view> names;
+    absl::string_view kind, absl::string_view classes,
+    const std::vector<absl::string_view>& ended) {
+  Names names;
   for (const absl::string_view line : absl::StrSplit(classes, '\n', absl::SkipEmpty())) {
     const std::pair<absl::string_view, absl::string_view> parts =
         absl::StrSplit(line, absl::MaxSplits(' ', 1));
@@ -170,34 +246,23 @@ absl::StatusOr<std::vector<store::v1::JobFinished>> DecodeEnded(
     names[number] = parts.second;
   }
   std::vector<store::v1::JobFinished> all;
-  if (ended.size() % 4 != 0) return Broken("an event");
-  for (size_t i = 0; i < ended.size(); i += 4) {
-    const absl::string_view id = ended[i], body = ended[i + 1], outcome = ended[i + 3];
-    const auto name = names.find(ClassNumber(body));
-    if (name == names.end()) return Broken(id);
-    ASSIGN_OR_RETURN(StoredJob job, DecodeJob(id, name->second, body));
-    store::v1::JobFinished& finished = all.emplace_back();
-    *finished.mutable_job() = std::move(job.record);
-    finished.set_attempts(job.attempts);
-    finished.set_crashes(job.crashes);
-    finished.set_dead(job.dead);
-    if (job.dead) {
-      finished.set_error(std::string(outcome));
-    } else if (!finished.mutable_result()->ParseFromArray(outcome.data(),
-                                                          static_cast<int>(outcome.size()))) {
-      return Broken("a result");
+  if (ended.size() % (kind == "jobs" ? 4 : 2) != 0) return Broken("an event");
+  Entries jobs;
+  for (size_t i = 0; i < ended.size(); i += 2) {
+    if (kind == "jobs") {
+      ASSIGN_OR_RETURN(store::v1::JobFinished one,
+                       DecodeFinished(ended[i], ended[i + 1], ended[i + 3], names));
+      all.push_back(std::move(one));
+      i += 2;
+    } else if (ended[i] == "e") {
+      RETURN_IF_ERROR(CutEntries(ended[i + 1], &jobs));
+    } else {
+      RETURN_IF_ERROR(DecodeOutcomes(jobs, ended[i + 1], names, &all));
+      jobs.clear();
     }
   }
+  if (!jobs.empty()) return Broken("an event");
   return all;
-}
-
-absl::StatusOr<store::v1::JobResult> DecodeDone(absl::string_view bytes) {
-  store::v1::JobResult result;
-  if (bytes.size() < 7 || bytes[0] != 'd') return Broken("a done job");
-  bytes.remove_prefix(7);
-  if (!result.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
-    return Broken("a result");
-  return result;
 }
 
 }  // namespace fairlead::queue

@@ -1,9 +1,10 @@
-// The bytes of a job in the machine lane (hash `job` of lua/lane2.*.lua) and in its events. Pure.
+// The bytes of a job in the machine lane (lua/lane3.*.lua) and in its events. Pure.
 //
-// Kept are: a header of 8 bytes (mark, class, priority, attempts, crashes, generation, length of
-// the flow), 6 bytes of deadline if it has one, the flow, and the JobRecord without what id, class
-// and flow say already. A done job is the mark 'd', 6 bytes of end time, and its result if it is
-// small.
+// Body: a header of 8 bytes (mark, class, priority, attempts, crashes, '0', length of the flow), 6
+// bytes of deadline if it has one, the flow, and the JobRecord without what id, class and flow say
+// already. Entry: the id's length (1 byte), the id, the body's length (3 bytes), the body; a job
+// that is gone from a grant is two bytes, the first of them 0. n texts in one: their lengths (3
+// bytes each), then the texts.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +33,14 @@ bool CanRun(absl::string_view job_class, const std::vector<std::string>& kinds,
 // The record without what FlowOf, ClassOf and the id restore.
 std::string StripRecord(const store::v1::JobRecord& job);
 
-// The bytes of a new job without priority and deadline, of the class of that number (0–255).
-std::string EncodeNewJob(const store::v1::JobRecord& job, absl::string_view flow, int class_number);
+// Appends the entry of a new job without priority and deadline, of the class of that number
+// (0–255).
+void AppendEntry(const store::v1::JobRecord& job, absl::string_view flow, int class_number,
+                 std::string* out);
+// Cuts the first entry off `*entries`; the id of one that is gone is "". False when it is broken.
+bool CutEntry(absl::string_view* entries, absl::string_view* id, absl::string_view* body);
+
+std::string JoinTexts(const std::vector<std::string>& texts);
 
 struct StoredJob {
   store::v1::JobRecord record;
@@ -50,12 +57,12 @@ int ClassNumber(absl::string_view bytes);
 // INTERNAL when `bytes` are not those of a live or dead job.
 absl::StatusOr<StoredJob> DecodeJob(absl::string_view id, absl::string_view job_class,
                                     absl::string_view bytes);
-// Of an event of kind "jobs": its field "classes" ("<number> <name>\n"…), and the texts behind
-// that, four for each job that ended: id, bytes, "r", result or error. INTERNAL when they are
-// broken.
+// Of an event of kind "ended": its field "classes" ("<number> <name>\n"…), and the texts behind
+// that: "e" and entries, as often as need be, then "r" and their results or errors as texts in one,
+// and so on. Of kind "jobs",
+// which workers of the version before tell: four texts for each job, id, body, "r", result or
+// error. INTERNAL when they are broken.
 absl::StatusOr<std::vector<store::v1::JobFinished>> DecodeEnded(
-    absl::string_view classes, const std::vector<absl::string_view>& ended);
-// The result in the bytes of a done job. INTERNAL when they are none.
-absl::StatusOr<store::v1::JobResult> DecodeDone(absl::string_view bytes);
+    absl::string_view kind, absl::string_view classes, const std::vector<absl::string_view>& ended);
 
 }  // namespace fairlead::queue

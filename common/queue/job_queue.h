@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,8 @@ struct Nack {
   std::string error;  // Becomes the job's last error.
   bool preempted =
       false;  // Handed back unfinished (drain): counts as neither attempt nor crash, due at once.
+  // The share of the backoff's bound that the job waits, in [0, 1]; drawn when not given.
+  std::optional<double> jitter = std::nullopt;
 };
 
 struct ProgressNote {
@@ -94,7 +97,8 @@ struct TickResponse {
   std::vector<std::string> cancelled;  // Tokens of this session whose job was cancelled: stop.
   bool drain = false;                  // Finish or hand back, then exit.
   absl::Time next_due = absl::InfiniteFuture();  // This session, idle, shall tick again then.
-  bool fenced = false;  // The session had expired: everything it held is lost; start anew.
+  // The session had expired: everything it held is lost; start anew, under another id.
+  bool fenced = false;
 };
 
 struct LaneStats {
@@ -115,10 +119,10 @@ struct JobView {
   absl::Time deadline = absl::InfiniteFuture();
   int32_t attempts = 0;
   int32_t crashes = 0;
-  std::string error;  // The last one.
-  std::string progress;
-  absl::Time when;      // kDelayed: due; kDone, kDead: its end.
-  std::string session;  // kLeased.
+  std::string error;     // The last one.
+  std::string progress;  // The last note of its holder, or of who had it when it died.
+  absl::Time when;       // kDelayed: due; kDone, kDead: its end.
+  std::string session;   // kLeased.
   std::string job_class;
   std::string flow;
   FlowLimits limits;  // Of its flow …
@@ -161,7 +165,7 @@ struct DeadPage {
   int next = -1;  // Offset to go on from; -1 at the end.
 };
 
-// Bounds that both implementations hold to (lua/lane2.*.lua has the same numbers).
+// Bounds that both implementations hold to (lua/lane3.*.lua has the same numbers).
 inline constexpr int kMaxAttempts = 5;  // Failures after which a job is dead.
 inline constexpr int kMaxCrashes = 3;   // Lost leases after which it is dead.
 inline constexpr int kMaxPriority = 1000;
@@ -170,7 +174,7 @@ inline constexpr int kMaxKinds = 16;
 inline constexpr int kMaxEnqueue = 1000;  // Jobs in one EnqueueBatch.
 inline constexpr int kMaxBatch = 100;     // Wanted jobs, acks, nacks and notes in one tick, each.
 inline constexpr int kMaxHeld = 4096;     // Jobs of one session, by at most 512 ticks.
-inline constexpr int kQuantum = 16;       // Jobs of one flow in a row while others wait.
+inline constexpr int kQuantum = 25;       // Jobs of one flow in a row while others wait.
 
 // Thread-safe. Errors of every method: UNAVAILABLE when the queue cannot be reached or is not open
 // (the scheduler has not begun or is recovering), INVALID_ARGUMENT for a bad field.
@@ -207,7 +211,8 @@ class JobQueue {
   virtual absl::StatusOr<int> SetDrain(absl::string_view session, bool drain) = 0;
   virtual absl::Status SetLimits(absl::string_view flow, const FlowLimits& limits) = 0;
   virtual absl::Status SetRetention(const Retention& retention) = 0;
-  // The record of a job that is not done. NOT_FOUND otherwise. O(1).
+  // The record of a job that is not done. NOT_FOUND otherwise. O(1); O(sessions · grants) of one
+  // that was leased without the rest of its part.
   virtual absl::StatusOr<store::v1::JobRecord> Find(absl::string_view job) = 0;
   // NOT_FOUND when there is none, or none any more. O(sessions · jobs held): for operators.
   virtual absl::StatusOr<JobView> Inspect(absl::string_view job) = 0;

@@ -79,8 +79,8 @@ absl::Status ValidateTick(const TickRequest& request) {
   if (request.want < 0 || request.want > kMaxBatch) {
     return FieldError("want", absl::StrCat("must be 0 to ", kMaxBatch));
   }
-  if (request.lease < absl::Milliseconds(1)) {
-    return FieldError("lease", "must be at least a millisecond");
+  if (request.lease < absl::Milliseconds(1) || request.lease > absl::Hours(24)) {
+    return FieldError("lease", "must be a millisecond to a day");
   }
   RETURN_IF_ERROR(ValidateCount("acks", request.acks.size(), kMaxBatch));
   RETURN_IF_ERROR(ValidateCount("nacks", request.nacks.size(), kMaxBatch));
@@ -90,6 +90,8 @@ absl::Status ValidateTick(const TickRequest& request) {
   RETURN_IF_ERROR(ValidateSize("acks", results, kMaxResults));
   for (const Nack& nack : request.nacks) {
     RETURN_IF_ERROR(ValidateSize("nacks.error", nack.error.size(), kMaxError));
+    const double jitter = nack.jitter.value_or(0);
+    if (!(jitter >= 0 && jitter <= 1)) return FieldError("nacks.jitter", "must be 0 to 1");
   }
   for (const ProgressNote& note : request.progress) {
     RETURN_IF_ERROR(ValidateSize("progress.text", note.text.size(), kMaxNote));

@@ -16,7 +16,7 @@ namespace fairlead::queue {
 absl::Status ValidateJobs(const std::vector<NewJob>& jobs);
 
 // INVALID_ARGUMENT naming the field: session and kinds as above, the bounds of job_queue.h, a lease
-// of at least a millisecond, notes of at most 1 KiB, errors of at most 4 KiB, results of at most 4
+// of a millisecond to a day, notes of at most 1 KiB, errors of at most 4 KiB, results of at most 4
 // MiB together.
 absl::Status ValidateTick(const TickRequest& request);
 

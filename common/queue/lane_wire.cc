@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <utility>
 
 #include "absl/random/random.h"
@@ -36,7 +37,7 @@ std::vector<std::string> LaneKeys(absl::string_view slot) {
   return {redis::IncarnationKey(slot), redis::SequenceKey(slot), redis::EventsKey(slot),
           redis::LaneStateKey(slot),   redis::JobsKey(slot),     redis::JobOrderKey(slot),
           redis::JobDueKey(slot),      redis::JobDatedKey(slot), redis::SessionsKey(slot),
-          redis::JobDeadKey(slot),     redis::JobDoneKey(slot),  redis::WakeKey(slot)};
+          redis::JobDeadKey(slot),     redis::WakeKey(slot)};
 }
 
 absl::Status BadReply(absl::string_view function) {
@@ -73,7 +74,7 @@ ClassNames ParseNames(const Reply& reply) {
   return names;
 }
 
-absl::StatusOr<Lease> ParseLease(const std::string& id, const std::string& bytes,
+absl::StatusOr<Lease> ParseLease(absl::string_view id, absl::string_view bytes,
                                  const ClassNames& names) {
   const auto name = names.find(ClassNumber(bytes));
   if (name == names.end()) return BadReply("a lease");
@@ -83,6 +84,24 @@ absl::StatusOr<Lease> ParseLease(const std::string& id, const std::string& bytes
   lease.attempts = job.attempts;
   lease.crashes = job.crashes;
   return lease;
+}
+
+absl::StatusOr<std::vector<Lease>> ParseLeases(const Reply& texts, absl::string_view grant,
+                                               const ClassNames& names) {
+  std::vector<Lease> leases;
+  int index = 0;
+  for (const Reply& text : texts.elements) {
+    absl::string_view entries = text.text, id, body;
+    while (!entries.empty()) {
+      ++index;
+      if (!CutEntry(&entries, &id, &body)) return BadReply("a lease");
+      if (id.empty()) continue;
+      ASSIGN_OR_RETURN(Lease lease, ParseLease(id, body, names));
+      lease.token = absl::StrCat(grant, "-", index);
+      leases.push_back(std::move(lease));
+    }
+  }
+  return leases;
 }
 
 std::vector<std::string> Texts(const Reply& reply) {
@@ -133,15 +152,18 @@ void AppendAcks(const TickRequest& request, Arguments* out, std::vector<std::str
   for (const GrantAcks& one : grants) {
     out->emplace_back(one.grant);
     out->push_back(Indices(one.acks));
-    for (const auto& [index, ack] : one.acks) out->push_back(ack->result.SerializeAsString());
+    std::vector<std::string> results;
+    for (const auto& [index, ack] : one.acks) results.push_back(ack->result.SerializeAsString());
+    out->push_back(JoinTexts(results));
   }
 }
 
 void AppendNacksAndNotes(const TickRequest& request, Arguments* out) {
+  if (request.nacks.empty() && request.progress.empty()) return;
   thread_local absl::BitGen gen;
   out->push_back(absl::StrCat(request.nacks.size()));
   for (const Nack& nack : request.nacks) {
-    const double jitter = absl::Uniform(gen, 0.0, 1.0);
+    const double jitter = nack.jitter.has_value() ? *nack.jitter : absl::Uniform(gen, 0.0, 1.0);
     out->insert(out->end(), {nack.token, nack.preempted ? "1" : "0",
                              absl::StrFormat("%.6f", jitter), nack.error});
   }
@@ -178,25 +200,61 @@ void ReadDescription(absl::string_view text, SessionView* view) {
   view->able.labels = absl::StrSplit(able[3], ',', absl::SkipEmpty());
 }
 
+namespace {
+
+constexpr size_t kChunk = kQuantum;  // Entries in one text.
+constexpr size_t kChunkBytes = 8192;
+
+// Where the neighbours of one class, flow and way of being ordered end that begin at `begin`.
+size_t EndOfGroup(const std::vector<NewJob>& jobs, size_t begin, const std::string& job_class,
+                  const std::string& flow, bool ordered) {
+  size_t end = begin + 1;
+  while (end < jobs.size() && ClassOf(jobs[end].record) == job_class &&
+         FlowOf(jobs[end].record) == flow && OrderOf(jobs[end]).empty() != ordered) {
+    ++end;
+  }
+  return end;
+}
+
+void AppendOrders(const std::vector<NewJob>& jobs, size_t begin, size_t end, Arguments* out) {
+  out->push_back(absl::StrCat(end - begin, "o"));
+  for (size_t i = begin; i < end; ++i) {
+    out->insert(out->end(), {jobs[i].record.job(), StripRecord(jobs[i].record), OrderOf(jobs[i])});
+  }
+}
+
+void AppendEntries(const std::vector<NewJob>& jobs, size_t begin, size_t end,
+                   absl::string_view flow, int number, Arguments* out) {
+  std::vector<std::string> texts;
+  size_t count = kChunk;
+  for (size_t i = begin; i < end; ++i) {
+    if (count == kChunk || texts.back().size() > kChunkBytes) {
+      texts.emplace_back();
+      count = 0;
+    }
+    AppendEntry(jobs[i].record, flow, number, &texts.back());
+    ++count;
+  }
+  out->push_back(absl::StrCat(texts.size()));
+  std::move(texts.begin(), texts.end(), std::back_inserter(*out));
+}
+
+}  // namespace
+
 Arguments EnqueueArguments(const std::vector<NewJob>& jobs, const ClassNumbers& numbers) {
   Arguments out;
-  out.reserve(2 * jobs.size() + 3);
   for (size_t begin = 0, end = 0; begin < jobs.size(); begin = end) {
     const std::string job_class = ClassOf(jobs[begin].record);
     const std::string flow = FlowOf(jobs[begin].record);
-    bool ordered = false;
-    for (end = begin; end < jobs.size(); ++end) {
-      if (ClassOf(jobs[end].record) != job_class || FlowOf(jobs[end].record) != flow) break;
-      ordered = ordered || !OrderOf(jobs[end]).empty();
-    }
-    out.insert(out.end(), {job_class, flow, absl::StrCat(end - begin, ordered ? "o" : "")});
-    const auto number = numbers.find(job_class);
-    const int class_number = number == numbers.end() ? 0 : number->second;
-    for (size_t i = begin; i < end; ++i) {
-      out.push_back(jobs[i].record.job());
-      out.push_back(ordered ? StripRecord(jobs[i].record)
-                            : EncodeNewJob(jobs[i].record, flow, class_number));
-      if (ordered) out.push_back(OrderOf(jobs[i]));
+    const bool ordered = !OrderOf(jobs[begin]).empty();
+    const auto known = numbers.find(job_class);
+    const int number = known == numbers.end() ? 0 : known->second;
+    end = EndOfGroup(jobs, begin, job_class, flow, ordered);
+    out.insert(out.end(), {job_class, flow, absl::StrCat(number)});
+    if (ordered) {
+      AppendOrders(jobs, begin, end, &out);
+    } else {
+      AppendEntries(jobs, begin, end, flow, number, &out);
     }
   }
   return out;
@@ -204,9 +262,9 @@ Arguments EnqueueArguments(const std::vector<NewJob>& jobs, const ClassNumbers& 
 
 absl::StatusOr<std::vector<bool>> ParseEnqueue(const Reply& reply, size_t jobs,
                                                ClassNumbers* numbers) {
-  RETURN_IF_ERROR(StatusOfCode(CodeOf(reply), "fl_lane2_enqueue"));
+  RETURN_IF_ERROR(StatusOfCode(CodeOf(reply), "fl_lane3_enqueue"));
   if (reply.elements.size() != 5 || reply.elements[3].text.size() != jobs) {
-    return BadReply("fl_lane2_enqueue");
+    return BadReply("fl_lane3_enqueue");
   }
   for (const auto& [number, name] : ParseNames(reply.elements[4])) (*numbers)[name] = number;
   std::vector<bool> added(jobs);

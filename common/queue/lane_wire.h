@@ -1,4 +1,4 @@
-// What calls to the machine lane's functions (lua/lane2.*.lua) look like on the wire. Pure.
+// What calls to the machine lane's functions (lua/lane3.*.lua) look like on the wire. Pure.
 #pragma once
 
 #include <map>
@@ -13,7 +13,7 @@
 
 namespace fairlead::queue {
 
-// In the order that lua/lane2.*.lua documents.
+// In the order that lua/lane3.*.lua documents.
 std::vector<std::string> LaneKeys(absl::string_view slot);
 
 absl::Status BadReply(absl::string_view function);
@@ -26,22 +26,26 @@ using ClassNames = std::map<int, std::string>;
 using ClassNumbers = std::map<std::string, int>;
 ClassNames ParseNames(const redis::Reply& reply);
 // The job of a lease, without its token.
-absl::StatusOr<Lease> ParseLease(const std::string& id, const std::string& bytes,
+absl::StatusOr<Lease> ParseLease(absl::string_view id, absl::string_view bytes,
                                  const ClassNames& names);
+// The jobs of one grant: the i-th has the token "<grant>-<i>"; those that are gone are left out.
+absl::StatusOr<std::vector<Lease>> ParseLeases(const redis::Reply& texts, absl::string_view grant,
+                                               const ClassNames& names);
 std::vector<std::string> Texts(const redis::Reply& reply);
 
 // A session's description as the lane keeps it: a line of what it can run, then its own words.
 std::string Describe(const TickRequest& request);
 void ReadDescription(absl::string_view text, SessionView* view);
 
-// Groups of neighbours of one class and flow. `jobs` is not empty; `numbers`: of the classes, as
-// far as they are known.
+// Groups of neighbours of one class and flow, those without an order as entries, kQuantum in a
+// text. `jobs` is not empty; `numbers`: of the classes, as far as they are known.
 redis::Arguments EnqueueArguments(const std::vector<NewJob>& jobs, const ClassNumbers& numbers);
 // Adds to `numbers` what the reply tells of them.
 absl::StatusOr<std::vector<bool>> ParseEnqueue(const redis::Reply& reply, size_t jobs,
                                                ClassNumbers* numbers);
 
-// The lists of a tick after its classes; tokens that cannot be any go to `malformed`.
+// The lists of a tick after its classes; tokens that cannot be any go to `malformed`. Nothing
+// stands for nacks and notes when there are none.
 void AppendAcks(const TickRequest& request, redis::Arguments* out,
                 std::vector<std::string>* malformed);
 void AppendNacksAndNotes(const TickRequest& request, redis::Arguments* out);

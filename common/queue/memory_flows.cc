@@ -10,6 +10,10 @@ namespace {
 
 constexpr double kCost = 128;  // Of a job at weight 1, in units of a pass.
 
+int64_t DeadlineMs(absl::Time deadline) {
+  return std::max<int64_t>(1, absl::ToUnixMillis(deadline));
+}
+
 }  // namespace
 
 int MemoryFlows::FindClass(const std::string& name) const {
@@ -25,16 +29,6 @@ int MemoryFlows::ClassNumber(const std::string& name) {
   return class_count();
 }
 
-std::string MemoryFlows::MemberOf(const Entry& entry) {
-  if (entry.generation == kFirstGeneration) return entry.job;
-  return absl::StrCat(std::string(1, static_cast<char>(entry.generation)), "|", entry.job);
-}
-
-Entry MemoryFlows::EntryOf(const std::string& member) {
-  if (member.size() < 2 || member[1] != '|') return {kFirstGeneration, member};
-  return {member[0], member.substr(2)};
-}
-
 MemoryFlows::Queue& MemoryFlows::QueueOf(int job_class, const std::string& flow, int64_t now) {
   const auto [at, fresh] = queues_.try_emplace({job_class, flow});
   if (fresh) {
@@ -45,7 +39,7 @@ MemoryFlows::Queue& MemoryFlows::QueueOf(int job_class, const std::string& flow,
 }
 
 void MemoryFlows::Push(int job_class, const std::string& flow, int priority, absl::Time deadline,
-                       const Entry& entry, End end, int64_t now) {
+                       const std::string& job, End end, int64_t now) {
   Queue& queue = QueueOf(job_class, flow, now);
   if (queue.n == 0) {
     queue.pass = std::max(queue.pass, classes_[job_class - 1].time);
@@ -55,12 +49,11 @@ void MemoryFlows::Push(int job_class, const std::string& flow, int priority, abs
   }
   Part& part = queue.parts[priority];
   if (deadline != absl::InfiniteFuture()) {
-    const int64_t deadline_ms = std::max<int64_t>(1, absl::ToUnixMillis(deadline));
-    part.dated[{deadline_ms, MemberOf(entry)}] = entry;
+    part.dated.emplace(DeadlineMs(deadline), job);
   } else if (end == End::kHead) {
-    part.plain.push_front(entry);
+    part.plain.push_front(job);
   } else {
-    part.plain.push_back(entry);
+    part.plain.push_back(job);
   }
   ++queue.n;
 }
@@ -80,7 +73,7 @@ int64_t MemoryFlows::Allowed(Flow* flow, int64_t n, int64_t now) {
 }
 
 bool MemoryFlows::RateSpent(const std::string& flow, int64_t now) {
-  Flow& one = flows_[flow];
+  Flow one = flows_[flow];  // A copy: who asks changes nothing.
   Allowed(&one, 1, now);
   return one.limits.per_second > 0 && one.tokens < 1;
 }
@@ -129,10 +122,24 @@ void MemoryFlows::Release(const std::string& flow) {
   }
 }
 
-void MemoryFlows::Refund(const Chosen& chosen) {
-  Flow& flow = flows_[chosen.flow];
-  --flow.leased;
-  ++flow.waiting;
+void MemoryFlows::Remove(int job_class, const std::string& flow, int priority, absl::Time deadline,
+                         const std::string& job) {
+  Queue& queue = queues_[{job_class, flow}];
+  Part& part = queue.parts[priority];
+  if (deadline != absl::InfiniteFuture()) {
+    part.dated.erase({DeadlineMs(deadline), job});
+  } else {
+    part.plain.erase(std::find(part.plain.begin(), part.plain.end(), job));
+  }
+  if (part.dated.empty() && part.plain.empty()) queue.parts.erase(priority);
+  --queue.n;
+}
+
+void MemoryFlows::WakeAt(int64_t due, const std::string& member) {
+  const auto before =
+      std::find_if(due_.begin(), due_.end(), [&](const auto& one) { return one.second == member; });
+  if (before != due_.end()) due_.erase(before);
+  due_.emplace(due, member);
 }
 
 std::optional<std::pair<MemoryFlows::QueueKey, int64_t>> MemoryFlows::Front(int job_class,
@@ -157,13 +164,13 @@ std::optional<std::pair<MemoryFlows::QueueKey, int64_t>> MemoryFlows::Front(int 
     Park(best->first, &flow);
     if (!flow.limits.paused && flow.limits.per_second > 0 && flow.tokens < 1) {
       const double wait = std::ceil((1 - flow.tokens) * 1000 / flow.limits.per_second);
-      due_.emplace(now + static_cast<int64_t>(wait), absl::StrCat("\n", best->first.second));
+      WakeAt(now + static_cast<int64_t>(wait), absl::StrCat("f", best->first.second));
     }
   }
 }
 
-std::vector<Entry> MemoryFlows::Take(Queue* queue, size_t n) {
-  std::vector<Entry> got;
+std::vector<std::string> MemoryFlows::Take(Queue* queue, size_t n) {
+  std::vector<std::string> got;
   while (!queue->parts.empty() && got.size() < n) {
     Part& part = queue->parts.begin()->second;
     while (!part.dated.empty() && got.size() < n) {
@@ -202,16 +209,16 @@ std::vector<MemoryFlows::Chosen> MemoryFlows::Choose(const std::vector<int>& cla
     Queue& queue = queues_[best->first];
     Flow& flow = flows_[name];
     const int64_t room = want - static_cast<int64_t>(chosen.size());
-    const std::vector<Entry> entries =
+    const std::vector<std::string> jobs =
         Take(&queue, static_cast<size_t>(able > 1 ? 1 : std::min(best->second, room)));
-    const auto n = static_cast<int64_t>(entries.size());
+    const auto n = static_cast<int64_t>(jobs.size());
     classes_[job_class - 1].time = queue.pass;
     queue.pass += static_cast<double>(n) * std::floor(kCost / flow.limits.weight);
     queue.served = now;
     flow.leased += n;
     flow.waiting -= n;
     if (flow.limits.per_second > 0) flow.tokens -= static_cast<double>(n);
-    for (const Entry& entry : entries) chosen.push_back({entry, name, job_class});
+    for (const std::string& job : jobs) chosen.push_back({job, name, job_class});
   }
   return chosen;
 }

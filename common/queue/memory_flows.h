@@ -1,4 +1,4 @@
-// The fair order of the machine lane in memory, part of its twin: what lua/lane2.*.lua does with
+// The fair order of the machine lane in memory, part of its twin: what lua/lane3.*.lua does with
 // its queues, flows and classes, decision by decision, over plain containers. Times are Unix ms.
 #pragma once
 
@@ -16,19 +16,6 @@
 
 namespace fairlead::queue {
 
-// Generations are printable characters and come round again.
-inline constexpr int kFirstGeneration = 48;
-inline constexpr int kLastGeneration = 111;
-
-// A job's place: stale once the job has moved on to another generation.
-struct Entry {
-  int generation = kFirstGeneration;
-  std::string job;
-  bool operator==(const Entry& other) const {
-    return generation == other.generation && job == other.job;
-  }
-};
-
 // Thread-compatible.
 class MemoryFlows {
  public:
@@ -41,7 +28,7 @@ class MemoryFlows {
     std::vector<int> parked;  // Classes whose queue of this flow is out of the order.
   };
   struct Chosen {
-    Entry entry;
+    std::string job;
     std::string flow;
     int job_class = 0;
   };
@@ -56,11 +43,12 @@ class MemoryFlows {
   Flow& flow(const std::string& name) { return flows_[name]; }
 
   void Push(int job_class, const std::string& flow, int priority, absl::Time deadline,
-            const Entry& entry, End end, int64_t now);
-  // Up to `want` entries of the classes, some perhaps stale, in fair order. Counts them as leased.
+            const std::string& job, End end, int64_t now);
+  // Takes a waiting job out of its queue.
+  void Remove(int job_class, const std::string& flow, int priority, absl::Time deadline,
+              const std::string& job);
+  // Up to `want` jobs of the classes in fair order. Counts them as leased.
   std::vector<Chosen> Choose(const std::vector<int>& classes, int want, int64_t now);
-  // A chosen entry was stale: it was neither waiting nor is it leased.
-  void Refund(const Chosen& chosen);
   // One job of the flow is leased no more.
   void Release(const std::string& flow);
   // The flow's queues stand in the order again.
@@ -68,20 +56,16 @@ class MemoryFlows {
   void SetLimits(const std::string& flow, const FlowLimits& limits, int64_t now);
   // Since the queue to be served next of a class was served or began to wait; 0 when none waits.
   int64_t Wait(int job_class, int64_t now) const;
-  // Whether the flow's rate lets a job through now. Fills its bucket.
+  // Whether the flow's rate lets no job through now.
   bool RateSpent(const std::string& flow, int64_t now);
 
-  // Due times of delayed entries (as members) and of flows whose rate is spent ("\n" and the flow).
+  // Due times of delayed jobs ("j" and the id) and of flows whose rate is spent ("f" and the flow).
   std::set<std::pair<int64_t, std::string>>& due() { return due_; }
-  // An entry as lua/lane2.*.lua writes it: the job, behind "<generation>|" unless that is the
-  // first.
-  static std::string MemberOf(const Entry& entry);
-  static Entry EntryOf(const std::string& member);
 
  private:
   struct Part {
-    std::map<std::pair<int64_t, std::string>, Entry> dated;  // By deadline and member.
-    std::deque<Entry> plain;
+    std::set<std::pair<int64_t, std::string>> dated;  // By deadline.
+    std::deque<std::string> plain;
   };
   struct Queue {
     double pass = 0;
@@ -99,9 +83,11 @@ class MemoryFlows {
   Queue& QueueOf(int job_class, const std::string& flow, int64_t now);
   int64_t Allowed(Flow* flow, int64_t n, int64_t now);
   void Park(const QueueKey& key, Flow* flow);
+  // A member is due once: at the time that was said last.
+  void WakeAt(int64_t due, const std::string& member);
   // The queue to serve next of the class and how many jobs of it may go.
   std::optional<std::pair<QueueKey, int64_t>> Front(int job_class, int64_t now);
-  std::vector<Entry> Take(Queue* queue, size_t n);
+  std::vector<std::string> Take(Queue* queue, size_t n);
 
   std::vector<Class> classes_;
   std::map<std::string, Flow> flows_;

@@ -32,10 +32,6 @@ store::v1::JobFinished MakeFinished(const store::v1::JobRecord& record, int32_t 
   return finished;
 }
 
-void NextGeneration(int* generation) {
-  *generation = *generation >= kLastGeneration ? kFirstGeneration : *generation + 1;
-}
-
 }  // namespace
 
 MemoryJobQueue::MemoryJobQueue(const Clock* clock, uint64_t seed,
@@ -47,19 +43,10 @@ void MemoryJobQueue::Tell(const Finished& finished) {
   for (const store::v1::JobFinished& one : finished) on_finished_(one);
 }
 
-Entry MemoryJobQueue::EntryOf(const Job& job) const { return {job.generation, job.record.job()}; }
-
-MemoryJobQueue::Job* MemoryJobQueue::Live(const Entry& entry) {
-  const auto found = jobs_.find(entry.job);
-  if (found == jobs_.end()) return nullptr;
-  Job& job = found->second;
-  const bool ended = job.state == JobState::kDone || job.state == JobState::kDead;
-  return ended || job.generation != entry.generation ? nullptr : &job;
-}
-
 void MemoryJobQueue::ToReady(Job* job, MemoryFlows::End end) {
   job->state = JobState::kReady;
-  flows_.Push(job->job_class, job->flow, job->priority, job->deadline, EntryOf(*job), end, Now());
+  flows_.Push(job->job_class, job->flow, job->priority, job->deadline, job->record.job(), end,
+              Now());
 }
 
 absl::StatusOr<std::vector<bool>> MemoryJobQueue::EnqueueBatch(const std::vector<NewJob>& jobs) {
@@ -88,9 +75,6 @@ absl::StatusOr<std::vector<bool>> MemoryJobQueue::EnqueueBatch(const std::vector
     if (!added[i]) continue;
     Job& job = jobs_[jobs[i].record.job()];
     job.record = jobs[i].record;
-    if (const auto left = left_.find(job.record.job()); left != left_.end()) {
-      job.generation = left->second.second;
-    }
     job.priority = jobs[i].priority;
     job.deadline = jobs[i].deadline;
     job.job_class = flows_.ClassNumber(ClassOf(job.record));
@@ -99,7 +83,7 @@ absl::StatusOr<std::vector<bool>> MemoryJobQueue::EnqueueBatch(const std::vector
     if (absl::ToUnixMillis(jobs[i].start) > Now()) {
       job.state = JobState::kDelayed;
       job.due = jobs[i].start;
-      flows_.due().emplace(absl::ToUnixMillis(job.due), MemoryFlows::MemberOf(EntryOf(job)));
+      flows_.due().emplace(absl::ToUnixMillis(job.due), absl::StrCat("j", job.record.job()));
     } else {
       ToReady(&job, MemoryFlows::End::kTail);
     }
@@ -108,7 +92,7 @@ absl::StatusOr<std::vector<bool>> MemoryJobQueue::EnqueueBatch(const std::vector
   return added;
 }
 
-Entry* MemoryJobQueue::PlaceOf(Session* session, absl::string_view token) {
+MemoryJobQueue::Held* MemoryJobQueue::PlaceOf(Session* session, absl::string_view token) {
   const size_t dash = token.rfind('-');
   size_t index = 0;
   if (dash == absl::string_view::npos || !absl::SimpleAtoi(token.substr(dash + 1), &index)) {
@@ -116,15 +100,25 @@ Entry* MemoryJobQueue::PlaceOf(Session* session, absl::string_view token) {
   }
   for (Grant& grant : session->grants) {
     if (grant.name != token.substr(0, dash) || index < 1 || index > grant.entries.size()) continue;
-    Entry& entry = grant.entries[index - 1];
+    Held& entry = grant.entries[index - 1];
     return entry.job.empty() ? nullptr : &entry;
   }
   return nullptr;
 }
 
-MemoryJobQueue::Job* MemoryJobQueue::Release(Session* session, Entry* entry) {
-  Job* job = Live(*entry);
-  if (job == nullptr) Drop(entry->job);
+std::pair<std::string, MemoryJobQueue::Held*> MemoryJobQueue::HolderOf(const std::string& job) {
+  for (auto& [id, session] : sessions_) {
+    for (Grant& grant : session.grants) {
+      for (Held& entry : grant.entries) {
+        if (entry.job == job && !entry.cancelled) return {id, &entry};
+      }
+    }
+  }
+  return {"", nullptr};
+}
+
+MemoryJobQueue::Job* MemoryJobQueue::Release(Session* session, Held* entry) {
+  Job* job = entry->cancelled ? nullptr : &jobs_.at(entry->job);
   entry->job.clear();
   session->held -= 1;
   if (job != nullptr) flows_.Release(job->flow);
@@ -150,7 +144,6 @@ void MemoryJobQueue::ForgetDone(bool by_age) {
 }
 
 void MemoryJobQueue::Bury(Job* job, const std::string& error, Finished* finished) {
-  NextGeneration(&job->generation);
   job->state = JobState::kDead;
   job->error = error;
   job->end = now_;
@@ -179,7 +172,6 @@ void MemoryJobQueue::Complete(Job* job, const store::v1::JobResult& result, Fini
 
 void MemoryJobQueue::Fail(Job* job, const Nack& nack, Finished* finished) {
   if (nack.preempted) {
-    NextGeneration(&job->generation);
     ToReady(job, MemoryFlows::End::kHead);
   } else {
     job->attempts += 1;
@@ -187,14 +179,18 @@ void MemoryJobQueue::Fail(Job* job, const Nack& nack, Finished* finished) {
       Bury(job, nack.error, finished);
       return;
     }
-    NextGeneration(&job->generation);
     const absl::Duration bound = std::min(kBackoffCap, kBackoffBase * std::exp2(job->attempts - 1));
-    const double jitter = std::uniform_real_distribution<double>(0, 1)(random_);
+    const double jitter = nack.jitter.has_value()
+                              ? *nack.jitter
+                              : std::uniform_real_distribution<double>(0, 1)(random_);
     job->state = JobState::kDelayed;
     job->error = nack.error;
-    job->due = now_ + absl::Floor(bound * jitter, absl::Milliseconds(1));
-    flows_.due().emplace(absl::ToUnixMillis(job->due), MemoryFlows::MemberOf(EntryOf(*job)));
+    // Later than now: what fails is not given out again by the same call.
+    job->due =
+        now_ + std::max(absl::Milliseconds(1), absl::Floor(bound * jitter, absl::Milliseconds(1)));
+    flows_.due().emplace(absl::ToUnixMillis(job->due), absl::StrCat("j", job->record.job()));
   }
+  job->note.clear();
   flows_.flow(job->flow).waiting += 1;
 }
 
@@ -202,16 +198,15 @@ std::vector<std::string> MemoryJobQueue::Settle(const TickRequest& request, Sess
                                                 Finished* finished) {
   std::vector<std::string> lost;
   for (const ProgressNote& note : request.progress) {
-    const Entry* entry = PlaceOf(session, note.token);
-    Job* job = entry == nullptr ? nullptr : Live(*entry);
-    if (job == nullptr) {
+    const Held* entry = PlaceOf(session, note.token);
+    if (entry == nullptr || entry->cancelled) {
       lost.push_back(note.token);
     } else {
-      job->note = note.text;
+      jobs_.at(entry->job).note = note.text;
     }
   }
   for (const Ack& ack : request.acks) {
-    Entry* entry = PlaceOf(session, ack.token);
+    Held* entry = PlaceOf(session, ack.token);
     Job* job = entry == nullptr ? nullptr : Release(session, entry);
     if (job == nullptr) {
       lost.push_back(ack.token);
@@ -225,7 +220,7 @@ std::vector<std::string> MemoryJobQueue::Settle(const TickRequest& request, Sess
     ForgetDone(/*by_age=*/false);
   }
   for (const Nack& nack : request.nacks) {
-    Entry* entry = PlaceOf(session, nack.token);
+    Held* entry = PlaceOf(session, nack.token);
     Job* job = entry == nullptr ? nullptr : Release(session, entry);
     if (job == nullptr) {
       lost.push_back(nack.token);
@@ -254,16 +249,11 @@ void MemoryJobQueue::LeaseJobs(const TickRequest& request, Session* session,
         flows_.Choose(classes, want - static_cast<int>(grant.entries.size()), Now());
     if (chosen.empty()) break;
     for (const MemoryFlows::Chosen& one : chosen) {
-      Job* job = Live(one.entry);
-      if (job == nullptr) {
-        flows_.Refund(one);
-        Drop(one.entry.job);
-        continue;
-      }
-      job->state = JobState::kLeased;
-      grant.entries.push_back(one.entry);
-      response->leases.push_back({job->record, absl::StrCat(grant.name, "-", grant.entries.size()),
-                                  job->attempts, job->crashes});
+      Job& job = jobs_.at(one.job);
+      job.state = JobState::kLeased;
+      grant.entries.push_back({one.job});
+      response->leases.push_back({job.record, absl::StrCat(grant.name, "-", grant.entries.size()),
+                                  job.attempts, job.crashes});
     }
   }
   if (grant.entries.empty()) return;
@@ -277,14 +267,13 @@ int MemoryJobQueue::Promote(int limit) {
     if (flows_.due().empty() || flows_.due().begin()->first > Now()) break;
     const std::string member = flows_.due().begin()->second;
     flows_.due().erase(flows_.due().begin());
-    if (member[0] == '\n') {
-      if (!flows_.flow(member.substr(1)).limits.paused) flows_.Unpark(member.substr(1));
+    const std::string name = member.substr(1);
+    if (member[0] == 'f') {
+      if (!flows_.flow(name).limits.paused) flows_.Unpark(name);
       continue;
     }
-    if (Job* job = Live(MemoryFlows::EntryOf(member)); job != nullptr) {
-      ToReady(job, MemoryFlows::End::kTail);
-      ++promoted;
-    }
+    ToReady(&jobs_.at(name), MemoryFlows::End::kTail);
+    ++promoted;
   }
   return promoted;
 }
@@ -306,15 +295,18 @@ absl::StatusOr<TickResponse> MemoryJobQueue::Tick(const TickRequest& request) {
   {
     MutexLock lock(&mu_);
     now_ = clock_->Now();
-    const auto known = sessions_.find(request.session);
-    const bool expired = known != sessions_.end() && known->second.expiry <= now_;
-    if (expired || ended_sessions_.count(request.session) > 0) {
+    const auto found = sessions_.find(request.session);
+    const bool lives = found != sessions_.end() && found->second.expiry > now_;
+    // Who was not told that a session has ended may not begin it anew.
+    if (!lives && (found != sessions_.end() || known_sessions_.count(request.session) > 0)) {
+      known_sessions_.erase(request.session);
       response.fenced = true;
       for (const Ack& ack : request.acks) response.lost.push_back(ack.token);
       for (const Nack& nack : request.nacks) response.lost.push_back(nack.token);
       for (const ProgressNote& note : request.progress) response.lost.push_back(note.token);
       return response;
     }
+    known_sessions_.insert(request.session);
     Session& session = sessions_[request.session];
     session.expiry = now_ + request.lease;
     session.description = request.description;
@@ -323,13 +315,13 @@ absl::StatusOr<TickResponse> MemoryJobQueue::Tick(const TickRequest& request) {
     response.lost = Settle(request, &session, &finished);
     for (const Grant& grant : session.grants) {
       for (size_t i = 0; i < grant.entries.size(); ++i) {
-        if (grant.entries[i].job.empty() || Live(grant.entries[i]) != nullptr) continue;
+        if (grant.entries[i].job.empty() || !grant.entries[i].cancelled) continue;
         response.cancelled.push_back(absl::StrCat(grant.name, "-", i + 1));
       }
     }
     const auto given_back = [](const Grant& grant) {
       return std::all_of(grant.entries.begin(), grant.entries.end(),
-                         [](const Entry& entry) { return entry.job.empty(); });
+                         [](const Held& entry) { return entry.job.empty(); });
     };
     session.grants.erase(std::remove_if(session.grants.begin(), session.grants.end(), given_back),
                          session.grants.end());
@@ -350,10 +342,11 @@ absl::StatusOr<std::vector<Lease>> MemoryJobQueue::Mine(absl::string_view sessio
   if (found == sessions_.end() || found->second.expiry <= clock_->Now()) return leases;
   for (const Grant& grant : found->second.grants) {
     for (size_t i = 0; i < grant.entries.size(); ++i) {
-      const Job* job = Live(grant.entries[i]);
-      if (job == nullptr) continue;
+      const Held& entry = grant.entries[i];
+      if (entry.job.empty() || entry.cancelled) continue;
+      const Job& job = jobs_.at(entry.job);
       leases.push_back(
-          {job->record, absl::StrCat(grant.name, "-", i + 1), job->attempts, job->crashes});
+          {job.record, absl::StrCat(grant.name, "-", i + 1), job.attempts, job.crashes});
     }
   }
   return leases;
@@ -362,7 +355,7 @@ absl::StatusOr<std::vector<Lease>> MemoryJobQueue::Mine(absl::string_view sessio
 void MemoryJobQueue::Expire(const std::string& id, Finished* finished) {
   Session& session = sessions_.at(id);
   for (Grant& grant : session.grants) {
-    for (Entry& entry : grant.entries) {
+    for (Held& entry : grant.entries) {
       Job* job = entry.job.empty() ? nullptr : Release(&session, &entry);
       if (job == nullptr) continue;
       job->crashes += 1;
@@ -371,14 +364,13 @@ void MemoryJobQueue::Expire(const std::string& id, Finished* finished) {
             job->error.empty() ? "" : absl::StrCat("; last error: ", job->error);
         Bury(job, absl::StrCat("its worker was lost ", job->crashes, " times", last), finished);
       } else {
-        NextGeneration(&job->generation);
         ToReady(job, MemoryFlows::End::kHead);
+        job->note.clear();
         flows_.flow(job->flow).waiting += 1;
       }
     }
   }
   sessions_.erase(id);
-  ended_sessions_.insert(id);
 }
 
 absl::StatusOr<int> MemoryJobQueue::Reap(int limit) {

@@ -56,7 +56,6 @@ class MemoryJobQueue final : public JobQueue {
     absl::Time deadline = absl::InfiniteFuture();
     int job_class = 0;
     std::string flow;
-    int generation = kFirstGeneration;
     absl::Time due;  // kDelayed.
     absl::Time end;  // kDone, kDead.
     int32_t attempts = 0;
@@ -64,9 +63,13 @@ class MemoryJobQueue final : public JobQueue {
     std::string error;
     std::string note;
   };
+  struct Held {
+    std::string job;  // Empty when it was given back.
+    bool cancelled = false;
+  };
   struct Grant {
     std::string name;
-    std::vector<Entry> entries;  // An empty job where one was given back.
+    std::vector<Held> entries;
   };
   struct Session {
     absl::Time expiry;
@@ -81,12 +84,11 @@ class MemoryJobQueue final : public JobQueue {
   using Finished = std::vector<store::v1::JobFinished>;
 
   // The entry of a token of the session; null when it is not (any more) the session's.
-  Entry* PlaceOf(Session* session, absl::string_view token) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // The job an entry names as its place; null when the entry is stale.
-  Job* Live(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Takes an entry off its holder; its job when it was live.
-  Job* Release(Session* session, Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Entry EntryOf(const Job& job) const;
+  Held* PlaceOf(Session* session, absl::string_view token) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Who holds a leased job.
+  std::pair<std::string, Held*> HolderOf(const std::string& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Takes an entry off its holder; its job unless that was cancelled.
+  Job* Release(Session* session, Held* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ToReady(Job* job, MemoryFlows::End end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::vector<std::string> Settle(const TickRequest& request, Session* session, Finished* finished)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -95,8 +97,6 @@ class MemoryJobQueue final : public JobQueue {
   void Fail(Job* job, const Nack& nack, Finished* finished) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Bury(Job* job, const std::string& error, Finished* finished)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // A stale entry of a cancelled job was come upon and is gone.
-  void Drop(const std::string& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Forget(const std::string& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForgetDone(bool by_age) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LeaseJobs(const TickRequest& request, Session* session, TickResponse* response)
@@ -120,8 +120,6 @@ class MemoryJobQueue final : public JobQueue {
   Retention retention_ ABSL_GUARDED_BY(mu_);
   MemoryFlows flows_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, Job> jobs_ ABSL_GUARDED_BY(mu_);
-  // Ids of which stale entries lie about: how many, and a generation that none of them has.
-  std::map<std::string, std::pair<int, int>> left_ ABSL_GUARDED_BY(mu_);
   int64_t live_ ABSL_GUARDED_BY(mu_) = 0;
   // Done jobs, by call, the oldest first; dead ones.
   std::deque<std::pair<absl::Time, std::vector<std::string>>> done_ ABSL_GUARDED_BY(mu_);
@@ -130,7 +128,7 @@ class MemoryJobQueue final : public JobQueue {
   std::set<std::pair<absl::Time, std::string>> dead_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, int64_t> done_by_kind_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, Session> sessions_ ABSL_GUARDED_BY(mu_);
-  std::set<std::string> ended_sessions_ ABSL_GUARDED_BY(mu_);
+  std::set<std::string> known_sessions_ ABSL_GUARDED_BY(mu_);  // To the callers.
   bool drain_all_ ABSL_GUARDED_BY(mu_) = false;
   std::pair<std::string, absl::Time> timer_
       ABSL_GUARDED_BY(mu_);  // Who waits for the next due job.

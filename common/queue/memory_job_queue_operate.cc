@@ -21,11 +21,6 @@ absl::Status NoSuch(absl::string_view what, absl::string_view id) {
 
 }  // namespace
 
-void MemoryJobQueue::Drop(const std::string& job) {
-  const auto left = left_.find(job);
-  if (left != left_.end() && --left->second.first == 0) left_.erase(left);
-}
-
 absl::Status MemoryJobQueue::Cancel(absl::string_view id) {
   Finished finished;
   {
@@ -38,20 +33,19 @@ absl::Status MemoryJobQueue::Cancel(absl::string_view id) {
       return Error(absl::StatusCode::kFailedPrecondition, "STATE_TERMINAL",
                    absl::StrCat("job ", id, " has ended"));
     }
-    const bool delayed = job.state == JobState::kDelayed;
-    if (delayed) {
-      flows_.due().erase({absl::ToUnixMillis(job.due), MemoryFlows::MemberOf(EntryOf(job))});
-    }
     if (job.state == JobState::kLeased) {
+      HolderOf(job.record.job()).second->cancelled = true;
       flows_.Release(job.flow);
     } else {
       flows_.flow(job.flow).waiting -= 1;
     }
-    Bury(&job, "cancelled", &finished);
-    if (!delayed) {
-      std::pair<int, int>& left = left_[std::string(id)];
-      left = {left.first + 1, job.generation};
+    if (job.state == JobState::kDelayed) {
+      flows_.due().erase({absl::ToUnixMillis(job.due), absl::StrCat("j", id)});
     }
+    if (job.state == JobState::kReady) {
+      flows_.Remove(job.job_class, job.flow, job.priority, job.deadline, job.record.job());
+    }
+    Bury(&job, "cancelled", &finished);
   }
   Tell(finished);
   return absl::OkStatus();
@@ -83,7 +77,6 @@ absl::StatusOr<std::vector<absl::Status>> MemoryJobQueue::ReplayAll(
   MutexLock lock(&mu_);
   now_ = clock_->Now();
   return ForEachDead(jobs, [this](Job* job) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    job->generation = job->generation >= kLastGeneration ? kFirstGeneration : job->generation + 1;
     job->attempts = 0;
     job->crashes = 0;
     job->error.clear();
@@ -159,13 +152,7 @@ absl::StatusOr<JobView> MemoryJobQueue::Inspect(absl::string_view id) {
   view.progress = job.note;
   view.job_class = ClassOf(job.record);
   view.flow = job.flow;
-  for (const auto& [session, one] : sessions_) {
-    for (const Grant& grant : one.grants) {
-      for (const Entry& entry : grant.entries) {
-        if (job.state == JobState::kLeased && entry == EntryOf(job)) view.session = session;
-      }
-    }
-  }
+  if (job.state == JobState::kLeased) view.session = HolderOf(job.record.job()).first;
   view.rate_spent = flows_.RateSpent(job.flow, absl::ToUnixMillis(clock_->Now()));
   const MemoryFlows::Flow& flow = flows_.flow(job.flow);
   view.limits = flow.limits;
@@ -180,8 +167,10 @@ absl::StatusOr<JobView> MemoryJobQueue::Inspect(absl::string_view id) {
 absl::StatusOr<std::vector<LaneStats>> MemoryJobQueue::Stats() {
   MutexLock lock(&mu_);
   std::map<std::string, LaneStats> by_kind;
+  std::set<int> waiting;  // Classes of ready jobs.
   for (const auto& [id, job] : jobs_) {
     LaneStats& stats = by_kind[job.record.kind()];
+    if (job.state == JobState::kReady) waiting.insert(job.job_class);
     stats.ready += job.state == JobState::kReady ? 1 : 0;
     stats.delayed += job.state == JobState::kDelayed ? 1 : 0;
     stats.leased += job.state == JobState::kLeased ? 1 : 0;
@@ -190,7 +179,7 @@ absl::StatusOr<std::vector<LaneStats>> MemoryJobQueue::Stats() {
   for (int n = 1; n <= flows_.class_count(); ++n) {
     LaneStats& stats = by_kind[std::string(KindOf(flows_.ClassName(n)))];
     const int64_t wait = flows_.Wait(n, absl::ToUnixMillis(clock_->Now()));
-    if (stats.ready > 0) stats.wait = std::max(stats.wait, absl::Milliseconds(wait));
+    if (waiting.count(n) > 0) stats.wait = std::max(stats.wait, absl::Milliseconds(wait));
   }
   for (const auto& [kind, done] : done_by_kind_) by_kind[kind].done = done;
   std::vector<LaneStats> all;
@@ -213,9 +202,10 @@ absl::StatusOr<std::vector<SessionView>> MemoryJobQueue::Sessions(int limit) {
     view.kinds = session.kinds;
     view.able = session.able;
     if (!session.grants.empty()) {
-      for (const Entry& entry : session.grants.front().entries) {
+      for (const Held& entry : session.grants.front().entries) {
         const auto job = jobs_.find(entry.job);
-        if (job != jobs_.end() && view.progress.empty()) view.progress = job->second.note;
+        if (job == jobs_.end() || entry.cancelled || !view.progress.empty()) continue;
+        view.progress = job->second.note;
       }
     }
     views.push_back(std::move(view));

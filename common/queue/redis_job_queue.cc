@@ -30,7 +30,7 @@ constexpr int kMaxReap = 100;
 constexpr size_t kMaxClasses = 64;
 constexpr size_t kStatsHead = 7;  // What stands before the classes.
 constexpr char kParkSeconds[] = "60";
-constexpr absl::string_view kTick = "fl_lane2_tick";
+constexpr absl::string_view kTick = "fl_lane3_tick";
 
 }  // namespace
 
@@ -67,6 +67,7 @@ void RedisJobQueue::ForgetIncarnation(const std::string& stale) {
   if (incarnation_ != stale) return;
   incarnation_.clear();
   sessions_.clear();
+  numbers_.clear();
 }
 
 Arguments RedisJobQueue::Head(const std::string& incarnation) const {
@@ -137,7 +138,7 @@ absl::StatusOr<std::vector<bool>> RedisJobQueue::Added(const Reply& reply, size_
 
 absl::StatusOr<std::vector<bool>> RedisJobQueue::EnqueueBatch(const std::vector<NewJob>& jobs) {
   RETURN_IF_ERROR(ValidateJobs(jobs));
-  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane2_enqueue", EnqueueArguments(jobs, Numbers())));
+  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane3_enqueue", EnqueueArguments(jobs, Numbers())));
   return Added(reply, jobs.size());
 }
 
@@ -149,7 +150,7 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<bool>>>> RedisJobQueue::En
     RETURN_IF_ERROR(ValidateJobs(jobs));
     calls.push_back(EnqueueArguments(jobs, numbers));
   }
-  ASSIGN_OR_RETURN(const std::vector<Reply> replies, CallAll("fl_lane2_enqueue", std::move(calls)));
+  ASSIGN_OR_RETURN(const std::vector<Reply> replies, CallAll("fl_lane3_enqueue", std::move(calls)));
   std::vector<absl::StatusOr<std::vector<bool>>> answers;
   for (size_t i = 0; i < replies.size(); ++i) {
     answers.push_back(Added(replies[i], batches[i].size()));
@@ -172,6 +173,7 @@ RedisJobQueue::TickCall RedisJobQueue::PrepareTick(const TickRequest& request) {
   const std::string description = Describe(request);
   bool described = false;
   int woken = 0;
+  ClassNumbers numbers;
   {
     MutexLock lock(&mu_);
     call.is_new = sessions_.count(request.session) == 0;
@@ -179,6 +181,7 @@ RedisJobQueue::TickCall RedisJobQueue::PrepareTick(const TickRequest& request) {
     const auto last = described_.find(request.session);
     described = last != described_.end() && last->second == description;
     call.known_classes = classes_.size();
+    numbers = numbers_;
     for (const std::string& one : classes_) {
       if (KindOf(one) != one && CanRun(one, request.kinds, request.able)) classes.push_back(one);
     }
@@ -187,9 +190,12 @@ RedisJobQueue::TickCall RedisJobQueue::PrepareTick(const TickRequest& request) {
   call.arguments = {
       request.session, described ? "" : description, call.grant,
       absl::StrCat(call.is_new ? "1|" : "0|", absl::ToInt64Milliseconds(request.lease), "|",
-                   request.want, "|", woken),
-      absl::StrCat(classes.size())};
-  call.arguments.insert(call.arguments.end(), classes.begin(), classes.end());
+                   request.want, "|", woken, "|", classes.size())};
+  for (std::string& name : classes) {
+    const auto number = numbers.find(name);
+    call.arguments.push_back(std::move(name));
+    call.arguments.push_back(number == numbers.end() ? "0" : absl::StrCat(number->second));
+  }
   AppendAcks(request, &call.arguments, &call.malformed);
   AppendNacksAndNotes(request, &call.arguments);
   return call;
@@ -206,35 +212,29 @@ absl::StatusOr<TickResponse> RedisJobQueue::FinishTick(const TickRequest& reques
   }
   RETURN_IF_ERROR(StatusOfCode(code, kTick));
   if (reply.elements.size() != 10) return BadReply(kTick);
+  const ClassNames names = ParseNames(reply.elements[7]);
   {
     MutexLock lock(&mu_);
     sessions_.insert(request.session);
     described_[request.session] = Describe(request);
+    for (const auto& [number, name] : names) numbers_[name] = number;
   }
   TickResponse response;
   response.drain = reply.elements[3].AsInt() != 0;
   response.cancelled = Texts(reply.elements[4]);
   response.lost = Texts(reply.elements[5]);
   response.lost.insert(response.lost.end(), call.malformed.begin(), call.malformed.end());
-  const ClassNames names = ParseNames(reply.elements[7]);
-  const std::vector<Reply>& jobs = reply.elements[6].elements;
-  response.leases.reserve(jobs.size() / 2);
-  for (size_t i = 0; i + 1 < jobs.size(); i += 2) {
-    if (jobs[i].text.empty()) continue;  // Of a repeated call: ended since.
-    ASSIGN_OR_RETURN(Lease lease, ParseLease(jobs[i].text, jobs[i + 1].text, names));
-    lease.token = absl::StrCat(call.grant, "-", i / 2 + 1);
-    response.leases.push_back(std::move(lease));
-  }
+  ASSIGN_OR_RETURN(response.leases, ParseLeases(reply.elements[6], call.grant, names));
   const int64_t due = reply.elements[9].AsInt();
   if (due > 0) response.next_due = absl::FromUnixMillis(due);
   return response;
 }
 
 absl::Status RedisJobQueue::LearnClasses() {
-  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane2_stats", {}));
+  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane3_stats", {}));
   std::vector<std::string> classes;
   for (size_t i = kStatsHead; i < reply.elements.size(); ++i) {
-    if (reply.elements[i].elements.size() != 7) return BadReply("fl_lane2_stats");
+    if (reply.elements[i].elements.size() != 7) return BadReply("fl_lane3_stats");
     classes.push_back(reply.elements[i].elements[0].AsText());
   }
   MutexLock lock(&mu_);
@@ -286,8 +286,8 @@ absl::StatusOr<std::vector<absl::StatusOr<TickResponse>>> RedisJobQueue::TickAll
 }
 
 absl::StatusOr<std::vector<Lease>> RedisJobQueue::Mine(absl::string_view session) {
-  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane2_mine", {std::string(session)}));
-  if (reply.elements.size() != 5) return BadReply("fl_lane2_mine");
+  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane3_mine", {std::string(session)}));
+  if (reply.elements.size() != 5) return BadReply("fl_lane3_mine");
   const std::vector<Reply>& jobs = reply.elements[3].elements;
   const ClassNames names = ParseNames(reply.elements[4]);
   std::vector<Lease> leases;
@@ -301,13 +301,13 @@ absl::StatusOr<std::vector<Lease>> RedisJobQueue::Mine(absl::string_view session
 
 absl::StatusOr<int> RedisJobQueue::Reap(int limit) {
   RETURN_IF_ERROR(ValidateLimit(limit, kMaxReap));
-  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane2_reap", {absl::StrCat(limit)}));
-  if (reply.elements.size() != 4) return BadReply("fl_lane2_reap");
+  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane3_reap", {absl::StrCat(limit)}));
+  if (reply.elements.size() != 4) return BadReply("fl_lane3_reap");
   return static_cast<int>(reply.elements[3].AsInt());
 }
 
 absl::Status RedisJobQueue::Cancel(absl::string_view job) {
-  return Call("fl_lane2_cancel", {std::string(job)}).status();
+  return Call("fl_lane3_cancel", {std::string(job)}).status();
 }
 
 absl::StatusOr<bool> RedisJobQueue::WaitForWork(absl::Duration timeout) {

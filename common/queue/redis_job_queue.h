@@ -1,4 +1,4 @@
-// The machine lane in Redis: JobQueue over the functions of common/redis/lua/lane2.*.lua.
+// The machine lane in Redis: JobQueue over the functions of common/redis/lua/lane3.*.lua.
 //
 // The lane's incarnation is read when it is not known and read again when it has changed. A change
 // means that Redis may have lost what it promised, so a session that lived under the old one is
@@ -100,7 +100,7 @@ class RedisJobQueue final : public JobQueue {
   std::map<std::string, std::string> described_
       ABSL_GUARDED_BY(mu_);                                // session → last description.
   std::vector<std::string> classes_ ABSL_GUARDED_BY(mu_);  // Of the lane, by number from 1.
-  ClassNumbers numbers_ ABSL_GUARDED_BY(mu_);  // Of the classes of what was enqueued here.
+  ClassNumbers numbers_ ABSL_GUARDED_BY(mu_);  // Of the classes of what went through here.
   int woken_ ABSL_GUARDED_BY(mu_) = 0;  // Value of the wake token that the next tick answers.
 
   const int end_wait_;  // A file descriptor, readable once the waits have ended.

@@ -63,24 +63,24 @@ absl::StatusOr<std::vector<absl::Status>> RedisJobQueue::ForEachDead(
 
 absl::StatusOr<std::vector<absl::Status>> RedisJobQueue::ReplayAll(
     const std::vector<std::string>& jobs) {
-  return ForEachDead("fl_lane2_replay", jobs);
+  return ForEachDead("fl_lane3_replay", jobs);
 }
 
 absl::StatusOr<std::vector<absl::Status>> RedisJobQueue::Purge(
     const std::vector<std::string>& jobs) {
-  return ForEachDead("fl_lane2_purge", jobs);
+  return ForEachDead("fl_lane3_purge", jobs);
 }
 
 absl::StatusOr<int> RedisJobQueue::SetDrain(absl::string_view session, bool drain) {
   const std::string whom = session.empty() ? "*" : std::string(session);
-  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane2_drain", {whom, drain ? "1" : "0"}));
-  if (reply.elements.size() != 4) return BadReply("fl_lane2_drain");
+  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane3_drain", {whom, drain ? "1" : "0"}));
+  if (reply.elements.size() != 4) return BadReply("fl_lane3_drain");
   return static_cast<int>(reply.elements[3].AsInt());
 }
 
 absl::Status RedisJobQueue::SetLimits(absl::string_view flow, const FlowLimits& limits) {
   RETURN_IF_ERROR(ValidateLimits(flow, limits));
-  return Call("fl_lane2_limit",
+  return Call("fl_lane3_limit",
               {std::string(flow), absl::StrCat(limits.weight), absl::StrCat(limits.leased),
                absl::StrFormat("%.17g", limits.per_second), absl::StrCat(limits.burst),
                absl::StrCat(limits.waiting), limits.paused ? "1" : "0"})
@@ -89,29 +89,29 @@ absl::Status RedisJobQueue::SetLimits(absl::string_view flow, const FlowLimits& 
 
 absl::Status RedisJobQueue::SetRetention(const Retention& retention) {
   RETURN_IF_ERROR(ValidateRetention(retention));
-  return Call("fl_lane2_keep", {absl::StrCat(retention.count),
+  return Call("fl_lane3_keep", {absl::StrCat(retention.count),
                                 absl::StrCat(absl::ToInt64Milliseconds(retention.age)),
                                 absl::StrCat(retention.result_bytes)})
       .status();
 }
 
 absl::StatusOr<store::v1::JobRecord> RedisJobQueue::Find(absl::string_view job) {
-  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane2_find", {std::string(job)}));
-  if (reply.elements.size() != 5) return BadReply("fl_lane2_find");
+  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane3_find", {std::string(job)}));
+  if (reply.elements.size() != 5) return BadReply("fl_lane3_find");
   ASSIGN_OR_RETURN(StoredJob stored,
                    DecodeJob(job, reply.elements[3].text, reply.elements[4].text));
   return std::move(stored.record);
 }
 
 absl::StatusOr<JobView> RedisJobQueue::Inspect(absl::string_view job) {
-  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane2_inspect", {std::string(job)}));
+  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane3_inspect", {std::string(job)}));
   const std::vector<Reply>& fields = reply.elements;
-  if (fields.size() != 12) return BadReply("fl_lane2_inspect");
+  if (fields.size() != 12) return BadReply("fl_lane3_inspect");
   JobView view;
   view.state = StateOf(fields[3].AsText());
   view.when = absl::FromUnixMillis(fields[8].AsInt());
   if (view.state == JobState::kDone) {
-    ASSIGN_OR_RETURN(view.result, DecodeDone(fields[5].text));
+    if (!view.result.ParseFromString(fields[5].text)) return BadReply("fl_lane3_inspect");
     return view;
   }
   view.job_class = fields[4].AsText();
@@ -125,18 +125,18 @@ absl::StatusOr<JobView> RedisJobQueue::Inspect(absl::string_view job) {
   view.error = fields[6].AsText();
   view.progress = fields[7].AsText();
   view.session = fields[9].AsText();
-  if (fields[10].elements.size() != 9) return BadReply("fl_lane2_inspect");
+  if (fields[10].elements.size() != 9) return BadReply("fl_lane3_inspect");
   ReadFlow(fields[10].elements, &view);
   view.class_ready = fields[11].AsInt();
   return view;
 }
 
 absl::StatusOr<std::vector<LaneStats>> RedisJobQueue::Stats() {
-  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane2_stats", {}));
+  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane3_stats", {}));
   std::map<std::string, LaneStats> by_kind;
   for (size_t i = kStatsHead; i < reply.elements.size(); ++i) {
     const std::vector<Reply>& fields = reply.elements[i].elements;
-    if (fields.size() != 7) return BadReply("fl_lane2_stats");
+    if (fields.size() != 7) return BadReply("fl_lane3_stats");
     LaneStats& stats = by_kind[std::string(KindOf(fields[0].text))];
     stats.ready += fields[1].AsInt();
     stats.delayed += fields[2].AsInt();
@@ -155,11 +155,11 @@ absl::StatusOr<std::vector<LaneStats>> RedisJobQueue::Stats() {
 
 absl::StatusOr<std::vector<SessionView>> RedisJobQueue::Sessions(int limit) {
   RETURN_IF_ERROR(ValidateLimit(limit, kMaxPage));
-  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane2_sessions", {absl::StrCat(limit)}));
+  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane3_sessions", {absl::StrCat(limit)}));
   std::vector<SessionView> views;
   for (size_t i = 3; i < reply.elements.size(); ++i) {
     const std::vector<Reply>& fields = reply.elements[i].elements;
-    if (fields.size() != 5) return BadReply("fl_lane2_sessions");
+    if (fields.size() != 5) return BadReply("fl_lane3_sessions");
     SessionView view;
     view.session = fields[0].AsText();
     view.expire_time = absl::FromUnixMillis(fields[1].AsInt());
@@ -175,14 +175,14 @@ absl::StatusOr<DeadPage> RedisJobQueue::SearchDead(const DeadQuery& query) {
   RETURN_IF_ERROR(ValidateLimit(query.limit, kMaxPage));
   if (query.offset < 0) return FieldError("offset", "must not be negative");
   ASSIGN_OR_RETURN(const Reply reply,
-                   Call("fl_lane2_dead", {absl::StrCat(query.offset), absl::StrCat(query.limit),
+                   Call("fl_lane3_dead", {absl::StrCat(query.offset), absl::StrCat(query.limit),
                                           query.text, query.kind}));
-  if (reply.elements.size() < 4) return BadReply("fl_lane2_dead");
+  if (reply.elements.size() < 4) return BadReply("fl_lane3_dead");
   DeadPage page;
   page.next = static_cast<int>(reply.elements[3].AsInt());
   for (size_t i = 4; i < reply.elements.size(); ++i) {
     const std::vector<Reply>& fields = reply.elements[i].elements;
-    if (fields.size() != 7) return BadReply("fl_lane2_dead");
+    if (fields.size() != 7) return BadReply("fl_lane3_dead");
     DeadJob one;
     one.job = fields[0].AsText();
     one.error = fields[1].AsText();

@@ -2,7 +2,7 @@
 // common/redis/lua/<domain>.lua, embedded in the binary behind common/redis/lua/prelude.lua.
 //
 // Convention of every function. KEYS[1..3] are the slot's incarnation, sequence counter and event
-// stream (lane functions: see lua/lane2.*.lua). ARGV[1] = now in Unix ms, 0 means Redis TIME (only
+// stream (lane functions: see lua/lane3.*.lua). ARGV[1] = now in Unix ms, 0 means Redis TIME (only
 // simulation passes another); ARGV[2] = the slot's incarnation as the caller knows it. It returns
 // an array: {code, now_ms, seq, …}; code "OK" or one of the codes documented above the function;
 // seq is the sequence of the event it wrote, 0 for none. Validates first, writes last: another code

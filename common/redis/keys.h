@@ -94,24 +94,22 @@ inline std::string LeaderKey() { return SlotKey("sys", "leader"); }
 // ---- Machine lanes ----------------------------------------------------------------------------
 // All of a lane stands in these keys, so that every call can declare what it touches. At most
 // 1,000,000 jobs that have not ended; ended ones are forgotten by count and age (Retention). Only
-// functions of lua/lane2.*.lua write these; its head gives the packed formats.
+// functions of lua/lane3.*.lua write these; its head gives the packed formats.
 // HASH of packed state: the lane, classes, flows, parts of their queues, sessions, grants, texts.
-inline std::string LaneStateKey(absl::string_view slot) { return SlotKey(slot, "st2"); }
-// HASH job → its bytes (common/queue/job_codec.h).
-inline std::string JobsKey(absl::string_view slot) { return SlotKey(slot, "job"); }
+inline std::string LaneStateKey(absl::string_view slot) { return SlotKey(slot, "st3"); }
+// HASH job → where its bytes are, or they themselves.
+inline std::string JobsKey(absl::string_view slot) { return SlotKey(slot, "job3"); }
 // ZSET "<class>|<flow>" by class and pass: the fair order; at most one member a class and flow.
-inline std::string JobOrderKey(absl::string_view slot) { return SlotKey(slot, "act"); }
+inline std::string JobOrderKey(absl::string_view slot) { return SlotKey(slot, "act3"); }
 // ZSET of delayed jobs, and of flows whose rate is spent, by due time (ms).
-inline std::string JobDueKey(absl::string_view slot) { return SlotKey(slot, "due"); }
+inline std::string JobDueKey(absl::string_view slot) { return SlotKey(slot, "due3"); }
 // ZSET, all scores 0, of ready jobs with deadlines, in order of class, flow, priority, deadline.
-inline std::string JobDatedKey(absl::string_view slot) { return SlotKey(slot, "dated"); }
-// ZSET session → lease expiry (ms), ≤ 4,096.
-inline std::string SessionsKey(absl::string_view slot) { return SlotKey(slot, "ses2"); }
+inline std::string JobDatedKey(absl::string_view slot) { return SlotKey(slot, "dated3"); }
+// ZSET session → ms before which its lease does not expire, ≤ 4,096.
+inline std::string SessionsKey(absl::string_view slot) { return SlotKey(slot, "ses3"); }
 // ZSET of dead jobs by time of death (ms).
-inline std::string JobDeadKey(absl::string_view slot) { return SlotKey(slot, "dead2"); }
-// LIST "<end ms>|<job>\n…" of done jobs that are remembered, the oldest first.
-inline std::string JobDoneKey(absl::string_view slot) { return SlotKey(slot, "done2"); }
+inline std::string JobDeadKey(absl::string_view slot) { return SlotKey(slot, "dead3"); }
 // LIST of wake-up tokens (≤ 64): idle sessions block on it instead of polling.
-inline std::string WakeKey(absl::string_view slot) { return SlotKey(slot, "wake2"); }
+inline std::string WakeKey(absl::string_view slot) { return SlotKey(slot, "wake3"); }
 
 }  // namespace fairlead::redis

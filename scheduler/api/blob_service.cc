@@ -32,7 +32,7 @@ absl::flat_hash_set<std::string> NamedBlobs(const store::v1::JobRecord& job,
   absl::flat_hash_set<std::string> named;
   store::v1::DatasetManifest dataset;
   store::v1::PrelabelManifest prelabels;
-  if (absl::StartsWith(job.kind(), "train-")) {
+  if (absl::StartsWith(job.kind(), "train-") || absl::StartsWith(job.kind(), "check-")) {
     if (!dataset.ParseFromString(bytes)) return named;
     for (const auto& item : dataset.items()) named.insert(BlobOf(item.payload()));
   } else {

@@ -59,6 +59,7 @@ v1::Task ToTask(const store::TaskState& state, bool with_annotations) {
   task.set_gold(record.has_gold());
   task.set_group(record.group());
   task.set_external_id(record.external_id());
+  if (!record.checks().empty()) task.set_checks(TaskNameOf(record.project(), record.checks()));
   *task.mutable_create_time() = ToTimestamp(record.create_ms());
   *task.mutable_expire_time() = ToTimestamp(record.expire_ms());
   if (record.start_ms() > 0) *task.mutable_start_time() = ToTimestamp(record.start_ms());
@@ -90,6 +91,7 @@ v1::Label ToLabel(const store::v1::TaskRecord& task, const store::v1::LabelRecor
   label.set_answers(record.answers());
   label.set_used_prelabel(record.used_prelabel());
   label.set_gold(task.has_gold());
+  if (!task.checks().empty()) label.set_checks(TaskNameOf(task.project(), task.checks()));
   label.set_aggregation(record.aggregation());
   if (complete_ms > 0) *label.mutable_complete_time() = ToTimestamp(complete_ms);
   return label;
@@ -161,6 +163,8 @@ v1::Model ToModel(const store::v1::ModelRecord& record) {
   model.set_champion(record.champion());
   model.set_previous(record.previous());
   model.set_revision(record.revision());
+  model.set_checked_labels(record.checked_labels());
+  model.set_doubted_labels(record.doubted_labels());
   return model;
 }
 

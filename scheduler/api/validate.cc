@@ -163,6 +163,14 @@ absl::StatusOr<v1::ProjectSettings> ValidateSettings(v1::ProjectSettings setting
   if (loop.train_after_labels() < 1) {
     return FieldError("settings.model_loop.train_after_labels", "must be positive");
   }
+  const int32_t check_after = loop.check_after_labels();
+  if (check_after != 0 && check_after < 100) {
+    return FieldError("settings.model_loop.check_after_labels", "must be 0 or at least 100");
+  }
+  if (check_after != 0 && settings.answer_schema().kind() != v1::TASK_KIND_IMAGE_TEXT) {
+    return FieldError("settings.model_loop.check_after_labels",
+                      "must be 0: only readers check labels");
+  }
   RETURN_IF_ERROR(CheckDuration("settings.model_loop.train_after", loop.mutable_train_after(), kDay,
                                 1000, 365 * kDay));
   return settings;

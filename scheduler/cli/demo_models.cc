@@ -68,8 +68,26 @@ absl::StatusOr<std::vector<v1::ModelVersion>> DemoRun::Versions(v1::TaskKind kin
   return versions;
 }
 
+std::vector<double> DemoRun::DecisionSeconds(const std::vector<v1::ModelVersion>& versions) const {
+  std::vector<double> seconds;
+  for (const auto& [task, outcome] : ocr_log_->outcomes()) {
+    if (outcome.state != v1::Task::COMPLETED) continue;
+    for (const v1::ModelVersion& version : versions) {
+      const absl::Time decided = absl::FromUnixSeconds(version.create_time().seconds()) +
+                                 absl::Nanoseconds(version.create_time().nanos());
+      const auto trained = version.metrics().find("seconds");
+      if (trained == version.metrics().end()) continue;
+      if (outcome.seen > decided - absl::Seconds(trained->second)) continue;
+      seconds.push_back(absl::ToDoubleSeconds(decided - outcome.seen));
+      break;
+    }
+  }
+  return seconds;
+}
+
 absl::Status DemoRun::CollectModels(DemoPass& pass) const {
   ASSIGN_OR_RETURN(const auto ocr, Versions(v1::TASK_KIND_IMAGE_TEXT));
+  pass.decision_seconds = DecisionSeconds(ocr);
   for (const v1::ModelVersion& version : ocr) {
     if (version.state() == v1::ModelVersion::REFUSED) ++pass.versions_refused;
     if (version.state() != v1::ModelVersion::CHAMPION &&

@@ -44,6 +44,7 @@ class DemoRun {
   absl::StatusOr<std::vector<v1::ModelVersion>> Versions(v1::TaskKind kind) const;
   absl::Status CollectOutcomes(DemoPass& pass) const;
   absl::Status CollectModels(DemoPass& pass) const;
+  std::vector<double> DecisionSeconds(const std::vector<v1::ModelVersion>& versions) const;
   absl::Status ScoreReward(const std::string& model_blob, DemoPass& pass) const;
   void ShowStatus(bool at_once = false);
   std::string Directory() const;

@@ -44,6 +44,8 @@ void DeclareProjectFlags(CLI::App* command, ProjectFlags& flags, bool with_kind)
   command->add_flag("--train", flags.train, "Train a model from the labels");
   command->add_flag("--prelabel", flags.prelabel, "Prelabel waiting tasks with the champion");
   command->add_option("--train-after", flags.train_after_labels, "New labels that start a round");
+  command->add_option("--check-after", flags.check_after_labels,
+                      "ocr: new labels after which doubtful ones go to people again; 0 never");
 }
 
 absl::StatusOr<v1::ProjectSettings> SettingsFrom(const ProjectFlags& flags) {
@@ -78,6 +80,7 @@ absl::StatusOr<v1::ProjectSettings> SettingsFrom(const ProjectFlags& flags) {
   settings.mutable_model_loop()->set_train(flags.train);
   settings.mutable_model_loop()->set_prelabel(flags.prelabel);
   settings.mutable_model_loop()->set_train_after_labels(flags.train_after_labels);
+  settings.mutable_model_loop()->set_check_after_labels(flags.check_after_labels);
   return settings;
 }
 

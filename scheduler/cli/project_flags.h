@@ -32,6 +32,7 @@ struct ProjectFlags {
   bool train = false;
   bool prelabel = false;
   int train_after_labels = 256;
+  int check_after_labels = 0;
 };
 
 // Declares the options on `command`; `flags` must outlive the parse.

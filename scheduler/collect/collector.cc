@@ -53,7 +53,8 @@ store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
 
 absl::Status Collector::Conclude(const store::TaskRef& ref, const store::v1::ProjectRecord& project,
                                  const store::TaskState& task) {
-  const quality::RedundancyLimits limits = quality::Limits(project.settings().redundancy());
+  quality::RedundancyLimits limits = quality::Limits(project.settings().redundancy());
+  if (!task.record.checks().empty()) limits = quality::LimitsOfCheck(limits);
   const store::v1::LabelRecord label = LabelOf(project, task, *scores_);
   bool complete = false;
   int want = task.want;

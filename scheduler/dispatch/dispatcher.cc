@@ -67,8 +67,8 @@ void Dispatcher::AddTasks(int64_t now_ms, Snapshot& snapshot) {
     return keys;
   }();
   parts_.view->VisitWanting(kTasksPerProject, [&](const std::string& id, const LiveTask& live) {
-    if (!live.gold && live.prelabel_version.empty() && now_ms - live.create_ms < kPrelabelGraceMs &&
-        prelabelled.count(live.project) > 0) {
+    if (!live.gold && !live.check && live.prelabel_version.empty() &&
+        now_ms - live.create_ms < kPrelabelGraceMs && prelabelled.count(live.project) > 0) {
       return;
     }
     ReadyTask task;

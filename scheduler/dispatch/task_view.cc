@@ -14,6 +14,10 @@ namespace {
 
 using store::v1::Placement;
 
+// So much ahead of its time goes a task that the champion knows nothing about. The others wait no
+// longer than that for it.
+constexpr double kUnsureAheadMs = 600'000;
+
 bool IsLive(const Placement& place) {
   return place.state() == Placement::OFFERED || place.state() == Placement::ACCEPTED;
 }
@@ -25,6 +29,7 @@ LiveTask FromRecord(const store::v1::TaskRecord& record) {
   task.create_ms = record.create_ms();
   task.expire_ms = record.expire_ms();
   task.gold = record.has_gold();
+  task.check = !record.checks().empty();
   task.want = record.want();
   return task;
 }
@@ -49,12 +54,20 @@ TaskView::Rank TaskView::RankOf(const std::string& id, const LiveTask& task) {
   return {task.priority * 10'000'000'000'000LL + task.create_ms, id};
 }
 
+TaskView::Rank TaskView::TurnOf(const std::string& id, const LiveTask& task) {
+  Rank turn = RankOf(id, task);
+  if (!task.prelabel_version.empty()) {
+    turn.first -= static_cast<int64_t>((1 - task.prelabel_confidence) * kUnsureAheadMs);
+  }
+  return turn;
+}
+
 void TaskView::Reindex(const std::string& id, const LiveTask& task) {
   std::set<Rank>& wanting = wanting_[task.project];
   if (task.wants_offer()) {
-    wanting.insert(RankOf(id, task));
+    wanting.insert(TurnOf(id, task));
   } else {
-    wanting.erase(RankOf(id, task));
+    wanting.erase(TurnOf(id, task));
   }
 }
 
@@ -72,7 +85,7 @@ void TaskView::Erase(const std::string& id) {
   auto found = tasks_.find(id);
   if (found == tasks_.end()) return;
   const LiveTask& task = found->second;
-  wanting_[task.project].erase(RankOf(id, task));
+  wanting_[task.project].erase(TurnOf(id, task));
   live_[task.project].erase(RankOf(id, task));
   for (const auto& [contractor, place] : task.places) {
     if (IsLive(place)) held_[contractor].erase(id);
@@ -109,6 +122,7 @@ void TaskView::ApplyToTask(const store::v1::Event& event) {
     SetPlace(event.key(), task, place);
   }
   if (event.has_prelabelled()) {
+    wanting_[task.project].erase(TurnOf(event.key(), task));
     task.prelabel_version = event.prelabelled().model_version();
     task.prelabel_confidence = event.prelabelled().confidence();
   }
@@ -305,7 +319,8 @@ std::vector<std::string> TaskView::WithoutPrelabel(absl::string_view project,
   for (const Rank& rank : found->second) {
     if (page.size() >= limit) break;
     const LiveTask& task = tasks_.at(rank.second);
-    if (!task.gold && task.prelabel_version != version) page.push_back(rank.second);
+    if (task.gold || task.check || task.prelabel_version == version) continue;
+    page.push_back(rank.second);
   }
   return page;
 }

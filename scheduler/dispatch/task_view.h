@@ -28,6 +28,7 @@ struct LiveTask {
   int32_t priority = 0;
   int64_t create_ms = 0, expire_ms = 0;
   bool gold = false;
+  bool check = false;  // Of a label that a model doubted: the model has no say in it.
   bool delayed = false;
   int32_t want = 0, have = 0, open = 0;
   std::string prelabel_version;  // Of the last prelabel; empty without one.
@@ -60,7 +61,9 @@ class TaskView final : public store::EventSink {
   absl::Status LoadShard(redis::ConnectionPool& pool, const std::string& slot);
   absl::Status LoadHome(redis::ConnectionPool& pool, const std::string& slot);
 
-  // Calls `visit` with up to `limit` tasks of each project that want an offer, in rank order.
+  // Calls `visit` with up to `limit` tasks of each project that want an offer: by priority, then by
+  // age, where the less sure the champion is of a task, the older it counts, by ten minutes at most
+  // (least confidence sampling; Lewis, Gale 1994).
   // The view is locked meanwhile: copy, do not call back.
   void VisitWanting(
       size_t limit,
@@ -82,7 +85,8 @@ class TaskView final : public store::EventSink {
   // Tasks of a project in rank order after `after` (a task id; "" from the first), at most `limit`.
   std::vector<std::string> TasksOf(absl::string_view project, absl::string_view after,
                                    size_t limit) const;
-  // Tasks other than gold without a prelabel of `version`, at most `limit`, in rank order.
+  // Tasks other than gold and checks without a prelabel of `version`, at most `limit`, in rank
+  // order.
   std::vector<std::string> WithoutPrelabel(absl::string_view project, absl::string_view version,
                                            size_t limit) const;
   // Waits until something changed since `seen` (a counter), or for `timeout`; returns the counter.
@@ -92,6 +96,8 @@ class TaskView final : public store::EventSink {
   using Rank = std::pair<int64_t, std::string>;  // Priority and time, then id.
 
   static Rank RankOf(const std::string& id, const LiveTask& task);
+  // The order in which tasks are offered: as RankOf, but what the champion is unsure of goes ahead.
+  static Rank TurnOf(const std::string& id, const LiveTask& task);
   void Insert(const std::string& slot, const std::string& id, LiveTask task)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Erase(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "common/base/status.h"
 #include "scheduler/learn/dataset_split.h"
@@ -42,12 +43,21 @@ absl::StatusOr<DatasetManifest> BuildDataset(const store::v1::ProjectRecord& pro
     store::v1::LabelRecord label;
   };
   std::vector<Labelled> labelled;
+  absl::flat_hash_map<std::string, store::v1::LabelRecord> checked;  // By the task they check.
   RETURN_IF_ERROR(index.VisitLabelled(project.project(), [&](const store::v1::TaskRecord& task,
                                                              const store::v1::LabelRecord& label) {
-    labelled.push_back({task, label});
+    if (!task.checks().empty()) {
+      checked[task.checks()] = label;
+    } else {
+      labelled.push_back({task, label});
+    }
   }));
   std::sort(labelled.begin(), labelled.end(),
             [](const Labelled& a, const Labelled& b) { return a.task.task() < b.task.task(); });
+  for (Labelled& one : labelled) {
+    const auto check = checked.find(one.task.task());
+    if (check != checked.end()) one.label = std::move(check->second);
+  }
   absl::flat_hash_set<absl::string_view> known;
   if (last != nullptr) {
     for (const DatasetManifest::Item& item : last->items()) known.insert(item.id());

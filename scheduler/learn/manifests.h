@@ -15,8 +15,9 @@ namespace fairlead::learn {
 
 // Every labelled task of the project: gold as the frozen test set, the others split by group, of
 // what `last` (the manifest of the round before; nullptr in the first) does not hold a part as the
-// prequential window; weight = the label's confidence. Items in order of task id. O(labels), reads
-// the record log.
+// prequential window; weight = the label's confidence. A task that checks another's label is no
+// item of its own: its label stands in the place of the other's. Items in order of task id.
+// O(labels), reads the record log.
 absl::StatusOr<store::v1::DatasetManifest> BuildDataset(const store::v1::ProjectRecord& project,
                                                         const store::LogIndex& index,
                                                         const store::v1::DatasetManifest* last);

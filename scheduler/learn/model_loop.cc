@@ -8,10 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/base/hash.h"
+#include "common/base/ids.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/base/status.h"
 #include "scheduler/learn/evidence.h"
+#include "scheduler/learn/label_checks.h"
 #include "scheduler/learn/manifests.h"
 
 namespace fairlead::learn {
@@ -27,6 +29,7 @@ constexpr int64_t kFreshAfterDrift = 20;  // Labels; fewer would train the same 
 // Prelabels are seconds of work that save people's; training runs behind them.
 constexpr int kTrainPriority = 5;
 constexpr int kPrelabelPriority = 1;
+constexpr int kCheckPriority = 9;
 
 std::string TenantOf(absl::string_view key) { return std::string(key.substr(0, key.find('/'))); }
 
@@ -71,7 +74,10 @@ absl::StatusOr<int> ModelLoop::ApplyFinished(absl::Time now) {
       finished = finished_.front();
     }
     const bool training = absl::StartsWith(finished.job().kind(), "train-");
-    RETURN_IF_ERROR(training ? ApplyTraining(finished, now) : ApplyPrelabels(finished));
+    const bool check = absl::StartsWith(finished.job().kind(), "check-");
+    RETURN_IF_ERROR(training ? ApplyTraining(finished, now)
+                    : check  ? ApplyCheck(finished, now)
+                             : ApplyPrelabels(finished));
     ++applied;
     MutexLock lock(&mu_);
     finished_.pop_front();
@@ -142,6 +148,83 @@ absl::Status ModelLoop::ApplyPrelabels(const store::v1::JobFinished& finished) {
     if (!put.ok() && !absl::IsNotFound(put)) return put;
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> ModelLoop::SubmitChecks(const store::v1::JobFinished& finished,
+                                                absl::Time now) {
+  ASSIGN_OR_RETURN(const store::v1::ProjectRecord project,
+                   parts_.registry->Project(finished.job().model()));
+  ASSIGN_OR_RETURN(const auto manifest,
+                   BlobAs<store::v1::DatasetManifest>(*parts_.blobs, finished.job().tenant(),
+                                                      finished.job().manifest_blob()));
+  absl::flat_hash_map<std::string, const store::v1::DatasetManifest::Item*> items;
+  for (const auto& item : manifest.items()) items[item.id()] = &item;
+  int64_t submitted = 0;
+  for (const store::v1::LabelDoubt& doubt : finished.result().doubts()) {
+    const auto item = items.find(doubt.task());
+    if (item == items.end()) continue;
+    const store::v1::TaskRecord task =
+        CheckTask(project, *item->second, NewId(now, gen_), absl::ToUnixMillis(now));
+    // A label is checked once: the request id is the doubted task's.
+    const absl::Status status =
+        parts_.tasks
+            ->Submit(project.project(), absl::StrCat("check-", doubt.task()),
+                     Sha256Hex(doubt.task()), {task})
+            .status();
+    if (absl::IsUnavailable(status)) return status;
+    if (!status.ok()) {
+      FAIRLEAD_LOG(WARNING) << "label not checked task=" << doubt.task() << " error=\"" << status
+                            << "\"";
+      continue;
+    }
+    ++submitted;
+  }
+  return submitted;
+}
+
+absl::Status ModelLoop::ApplyCheck(const store::v1::JobFinished& finished, absl::Time now) {
+  std::optional<store::v1::ModelRecord> model = parts_.registry->Model(finished.job().model());
+  if (!model.has_value() || model->checking().job() != finished.job().job()) {
+    return absl::OkStatus();  // Applied before.
+  }
+  int64_t doubted = 0;
+  if (finished.dead()) {
+    FAIRLEAD_LOG(WARNING) << "check of labels died job=" << finished.job().job() << " error=\""
+                          << finished.error() << "\"";
+  } else {
+    absl::StatusOr<int64_t> submitted = SubmitChecks(finished, now);
+    if (absl::IsUnavailable(submitted.status())) return submitted.status();
+    if (submitted.ok()) doubted = *submitted;
+    FAIRLEAD_LOG(INFO) << "labels checked job=" << finished.job().job() << " doubted=" << doubted
+                       << " status=\"" << submitted.status() << "\"";
+    CounterOf("fairlead_labels_doubted_total", "Labels that went to people once more.")
+        .Increment(doubted);
+  }
+  EndCheck(finished, doubted, *model);
+  absl::Status put = parts_.registry_store->PutModel(*std::move(model)).status();
+  return ReasonOf(put) == "REVISION_CHANGED" ? absl::UnavailableError(put.message()) : put;
+}
+
+absl::StatusOr<int> ModelLoop::EnsureCheck(const store::v1::ProjectRecord& project,
+                                           absl::Time now) {
+  std::optional<store::v1::ModelRecord> model = parts_.registry->Model(project.project());
+  if (!model.has_value()) return 0;
+  if (!model->checking().job().empty()) {
+    if (now - last_enqueue_check_ < kEnqueueCheck) return 0;
+    ASSIGN_OR_RETURN(bool fresh, parts_.jobs->Enqueue(model->checking(), kCheckPriority));
+    return fresh ? 1 : 0;
+  }
+  const int64_t labels = parts_.index->LabelCount(project.project());
+  if (!CheckIsDue(project, *model, labels)) return 0;
+  ASSIGN_OR_RETURN(const store::v1::DatasetManifest manifest,
+                   BuildDataset(project, *parts_.index, nullptr));
+  ASSIGN_OR_RETURN(const std::string blob,
+                   parts_.blobs->Put(TenantOf(project.project()), DeterministicBytes(manifest)));
+  const store::v1::JobRecord job = BeginCheck(blob, labels, *model);
+  const absl::Status put = parts_.registry_store->PutModel(*std::move(model)).status();
+  if (ReasonOf(put) == "REVISION_CHANGED") return 0;  // The next round sees the newer record.
+  RETURN_IF_ERROR(put);
+  return parts_.jobs->Enqueue(job, kCheckPriority).ok() ? 1 : 0;
 }
 
 absl::StatusOr<store::v1::DatasetManifest> ModelLoop::BuildManifest(
@@ -295,7 +378,8 @@ absl::StatusOr<int> ModelLoop::RunOnce(absl::Time now) {
     absl::StatusOr<int> trained = EnsureTraining(project, now);
     if (!trained.ok() && ReasonOf(trained.status()) != "REVISION_CHANGED") return trained.status();
     ASSIGN_OR_RETURN(int prelabels, EnsurePrelabels(project, now));
-    done += (trained.ok() ? *trained : 0) + prelabels;
+    ASSIGN_OR_RETURN(int checks, EnsureCheck(project, now));
+    done += (trained.ok() ? *trained : 0) + prelabels + checks;
   }
   if (now - last_watch_ >= kWatchEvery) last_watch_ = now;
   if (now - last_enqueue_check_ >= kEnqueueCheck) {

@@ -2,7 +2,7 @@
 // it: enough new labels, old ones, or a champion whose error has risen → dataset manifest →
 // training job; a finished one → registered, judged by the gate, promoted or refused; the champion
 // → prelabel jobs for the tasks that wait; what it turns out to be worth → kept, or the former one
-// again.
+// again; labels that models doubt → to people once more.
 //
 // Everything is kept in the model's record (one pending job a model) and in the lane, under
 // deterministic ids: a loop that dies anywhere is taken up by the next, and a job that Redis forgot
@@ -17,6 +17,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/random/random.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -62,16 +63,21 @@ class ModelLoop final : public store::EventSink {
   absl::StatusOr<store::v1::DatasetManifest> BuildManifest(const store::v1::ProjectRecord& project,
                                                            const store::v1::ModelRecord& model);
   absl::Status ApplyPrelabels(const store::v1::JobFinished& finished);
+  absl::Status ApplyCheck(const store::v1::JobFinished& finished, absl::Time now);
+  // Lets the doubted labels' tasks in; returns how many there are now.
+  absl::StatusOr<int64_t> SubmitChecks(const store::v1::JobFinished& finished, absl::Time now);
   // Notes what champions were worth in service, and takes one back that does worse.
   absl::Status Watch(const store::v1::ProjectRecord& project, absl::Time now);
   absl::StatusOr<int> EnsureTraining(const store::v1::ProjectRecord& project, absl::Time now);
   absl::Status StartTraining(const store::v1::ProjectRecord& project, store::v1::ModelRecord model,
                              int64_t labels);
+  absl::StatusOr<int> EnsureCheck(const store::v1::ProjectRecord& project, absl::Time now);
   absl::StatusOr<int> EnsurePrelabels(const store::v1::ProjectRecord& project, absl::Time now);
   absl::Status EnqueuePrelabels(const store::v1::ModelRecord& model, absl::Time now,
                                 const std::vector<std::string>& batch);
 
   const ModelLoopParts parts_;
+  absl::BitGen gen_;  // Ids of new tasks.
   struct Asked {
     std::string version;
     absl::Time when;

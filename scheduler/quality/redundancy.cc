@@ -13,6 +13,12 @@ RedundancyLimits Limits(const v1::Redundancy& redundancy) {
   return limits;
 }
 
+RedundancyLimits LimitsOfCheck(RedundancyLimits limits) {
+  limits.min_answers = std::max(limits.min_answers, 2);
+  limits.max_answers = std::max(limits.max_answers, limits.min_answers + 1);
+  return limits;
+}
+
 RedundancyDecision DecideRedundancy(const RedundancyLimits& limits, int answers,
                                     double confidence) {
   const bool enough = answers >= limits.min_answers && confidence >= limits.target;

@@ -13,6 +13,9 @@ struct RedundancyLimits {
 // The limits of a project with the defaults of resources.proto applied; max is never below min.
 RedundancyLimits Limits(const v1::Redundancy& redundancy);
 
+// Of a task that checks a doubted label: at least two answers, which one more may part.
+RedundancyLimits LimitsOfCheck(RedundancyLimits limits);
+
 enum class Verdict { kComplete, kMore };
 
 struct RedundancyDecision {

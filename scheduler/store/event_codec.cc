@@ -88,10 +88,10 @@ bool DecodeJob(const Fields& fields, v1::Event& event) {
          body.mutable_result()->ParseFromString(fields.Text("res"));
 }
 
-// What one call to a machine lane ended (lua/lane2.*.lua).
-bool DecodeJobs(const Fields& fields, v1::Event& event) {
+// What one call to a machine lane ended (lua/lane3.*.lua); "jobs" is of the version before.
+bool DecodeJobs(const std::string& kind, const Fields& fields, v1::Event& event) {
   absl::StatusOr<std::vector<v1::JobFinished>> ended =
-      queue::DecodeEnded(fields.Text("classes"), fields.ended);
+      queue::DecodeEnded(kind, fields.Text("classes"), fields.ended);
   if (!ended.ok()) return false;
   for (v1::JobFinished& one : *ended) {
     *event.mutable_jobs_finished()->add_jobs() = std::move(one);
@@ -135,7 +135,7 @@ bool DecodeBody(const std::string& kind, const Fields& fields, v1::Event& event)
     return true;
   }
   if (kind == "job") return DecodeJob(fields, event);
-  if (kind == "jobs") return DecodeJobs(fields, event);
+  if (kind == "ended" || kind == "jobs") return DecodeJobs(kind, fields, event);
   return false;
 }
 

@@ -1,3 +1,7 @@
 fairlead_test(dispatch_test
   SOURCES dispatch/explanation_test.cc dispatch/matching_test.cc
   DEPS fairlead_decisions)
+fairlead_test(task_view_test
+  SOURCES dispatch/task_view_test.cc
+  DEPS fairlead_task_backend
+  LABEL contract)

@@ -7,3 +7,8 @@ foreach(test api archive assignment jobs kill)
   fairlead_test(e2e_${test}_test SOURCES e2e/${test}_test.cc DEPS fairlead_e2e_support LABEL e2e TIMEOUT 300)
   add_dependencies(e2e_${test}_test fairlead-scheduler)
 endforeach()
+if(FAIRLEAD_BUILD_TRAINER)
+  fairlead_test(e2e_label_check_test SOURCES e2e/label_check_test.cc
+    DEPS fairlead_e2e_support fairlead_demo LABEL long TIMEOUT 1200)
+  add_dependencies(e2e_label_check_test fairlead-scheduler fairlead-worker)
+endif()

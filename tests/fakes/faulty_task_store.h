@@ -9,10 +9,9 @@
 
 #include "common/base/status.h"
 #include "scheduler/store/task_store.h"
+#include "tests/fakes/fault.h"
 
 namespace fairlead::testing {
-
-enum class Fault { kNone, kBefore, kAfter };
 
 // Thread-compatible.
 class FaultyTaskStore final : public store::TaskStore {

@@ -57,7 +57,9 @@ const std::vector<FolderRule>& FolderRules() {
       {"common/", {"common/", "fairlead/", "google/rpc/"}},
       {"scheduler/", {"scheduler/", "common/", "fairlead/", "google/rpc/"}},
       {"trainer/", {"trainer/", "common/", "fairlead/", "google/rpc/"}},
-      {"worker/", {"worker/", "common/", "trainer/train.h", "fairlead/", "google/rpc/"}},
+      {"worker/",
+       {"worker/", "common/", "trainer/train.h", "trainer/label_check.h", "fairlead/",
+        "google/rpc/"}},
   };
   return rules;
 }
@@ -98,7 +100,9 @@ std::string IncludeProblem(const std::string& path, const std::string& header) {
     if (!StartsWithAny(path, rule.places)) {
       return absl::StrCat(rule.name, " may not be included here (", header, ")");
     }
-    if (path == "trainer/train.h") return "trainer/train.h is the facade without libtorch";
+    if (path == "trainer/train.h" || path == "trainer/label_check.h") {
+      return absl::StrCat(path, " is the facade without libtorch");
+    }
   }
   return "";
 }

@@ -160,5 +160,16 @@ TEST(RedundancyTest, FollowsTheTable) {
   EXPECT_EQ(Limits(high).max_answers, 7);
 }
 
+TEST(RedundancyTest, ACheckOfALabelTakesTwoPeopleAtLeastAndAThirdWhenTheyDiffer) {
+  const RedundancyLimits one = LimitsOfCheck({1, 1, 0.95});
+  EXPECT_EQ(DecideRedundancy(one, 1, 0.99).verdict, Verdict::kMore);
+  EXPECT_EQ(DecideRedundancy(one, 2, 0.99).verdict, Verdict::kComplete);
+  EXPECT_EQ(DecideRedundancy(one, 2, 0.50).want, 3);
+  EXPECT_EQ(DecideRedundancy(one, 3, 0.50).verdict, Verdict::kComplete);
+  const RedundancyLimits many = LimitsOfCheck({3, 7, 0.95});
+  EXPECT_EQ(many.min_answers, 3);
+  EXPECT_EQ(many.max_answers, 7);
+}
+
 }  // namespace
 }  // namespace fairlead::quality

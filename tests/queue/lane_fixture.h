@@ -20,19 +20,28 @@ class Lane {
   virtual JobQueue& queue() = 0;
   // What the lane has told about jobs that ended, in order, since the beginning.
   virtual std::vector<store::v1::JobFinished> Finished() = 0;
+  // What it has told since this was last called.
+  virtual std::vector<store::v1::JobFinished> NewlyFinished() = 0;
   SimulatedClock& clock() { return clock_; }
 
  protected:
-  SimulatedClock clock_{absl::FromUnixSeconds(1'700'000'000)};
+  static absl::Time Start() { return absl::FromUnixSeconds(1'700'000'000); }
+  SimulatedClock clock_{Start()};
 };
 
 class MemoryLane final : public Lane {
  public:
   JobQueue& queue() override { return queue_; }
   std::vector<store::v1::JobFinished> Finished() override { return finished_; }
+  std::vector<store::v1::JobFinished> NewlyFinished() override {
+    const auto from = finished_.begin() + static_cast<int64_t>(seen_);
+    seen_ = finished_.size();
+    return {from, finished_.end()};
+  }
 
  private:
   std::vector<store::v1::JobFinished> finished_;
+  size_t seen_ = 0;
   MemoryJobQueue queue_{&clock_, /*seed=*/7,
                         [this](const store::v1::JobFinished& one) { finished_.push_back(one); }};
 };
@@ -50,10 +59,15 @@ class RedisLane final : public Lane {
   redis::ConnectionPool& pool() { return *pool_; }
   testing::RedisServer& server() { return *server_; }
   std::vector<store::v1::JobFinished> Finished() override;
+  std::vector<store::v1::JobFinished> NewlyFinished() override;
+  // An empty lane under a client that knows nothing, at the time when it was made.
+  absl::Status Clear();
 
  private:
   static std::unique_ptr<RedisLane> On(std::shared_ptr<testing::RedisServer> server);
+  std::vector<store::v1::JobFinished> EventsBehind(int64_t seq);
 
+  int64_t seen_ = 0;  // The last event of NewlyFinished.
   std::shared_ptr<testing::RedisServer> server_;
   std::unique_ptr<redis::ConnectionPool> pool_;
   std::unique_ptr<RedisJobQueue> queue_;

@@ -21,57 +21,6 @@
 #include "tests/support/eventually.h"
 
 namespace fairlead::queue {
-
-std::unique_ptr<RedisLane> RedisLane::On(std::shared_ptr<testing::RedisServer> server) {
-  auto lane = std::make_unique<RedisLane>();
-  lane->server_ = std::move(server);
-  lane->pool_ = std::make_unique<redis::ConnectionPool>(lane->server_->client_options());
-  lane->queue_ = std::make_unique<RedisJobQueue>(lane->pool_.get(), "m0", &lane->clock_);
-  EXPECT_TRUE(lane->pool_->Call({"SET", redis::IncarnationKey("m0"), "1-a"}).ok());
-  return lane;
-}
-
-std::unique_ptr<RedisLane> RedisLane::Create(testing::RedisServerOptions options) {
-  auto server = testing::RedisServer::Start(std::move(options));
-  EXPECT_TRUE(server.ok()) << server.status();
-  return server.ok() ? On(std::move(server).value()) : nullptr;
-}
-
-std::unique_ptr<RedisLane> RedisLane::CreateInCluster() {
-  static std::shared_ptr<testing::RedisServer> shared;
-  if (shared == nullptr) {
-    testing::RedisServerOptions options;
-    options.cluster = true;
-    auto server = testing::RedisServer::Start(std::move(options));
-    EXPECT_TRUE(server.ok()) << server.status();
-    if (!server.ok()) return nullptr;
-    shared = std::move(server).value();
-  }
-  EXPECT_TRUE(redis::ConnectionPool(shared->client_options()).Call({"FLUSHALL"}).ok());
-  return On(shared);
-}
-
-std::vector<store::v1::JobFinished> RedisLane::Finished() {
-  std::vector<store::v1::JobFinished> all;
-  const absl::StatusOr<redis::Reply> events =
-      pool_->Call({"XRANGE", redis::EventsKey("m0"), "-", "+"});
-  EXPECT_TRUE(events.ok()) << events.status();
-  if (!events.ok()) return all;
-  int64_t seq = 0;
-  for (const redis::Reply& event : events->elements) {
-    EXPECT_EQ(event.elements[0].text, absl::StrCat(++seq, "-0"));
-    const std::vector<redis::Reply>& list = event.elements[1].elements;
-    EXPECT_EQ(list.at(1).text, "jobs");
-    EXPECT_EQ(list.at(4).text, "classes");
-    std::vector<absl::string_view> texts;
-    for (size_t i = 6; i < list.size(); ++i) texts.push_back(list[i].text);
-    const auto ended = DecodeEnded(list.at(5).text, texts);
-    EXPECT_TRUE(ended.ok()) << ended.status();
-    if (ended.ok()) all.insert(all.end(), ended->begin(), ended->end());
-  }
-  return all;
-}
-
 namespace {
 
 using ::testing::ElementsAre;
@@ -279,17 +228,17 @@ TEST_F(RedisJobQueueTest, TokenIsPassedOnToAWorkerThatCan) {
 TEST_F(RedisJobQueueTest, RepeatedTickAnswersWithTheSameLeases) {
   for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(*queue().Enqueue(MakeJob(id), 0));
   const std::vector<std::string> keys = LaneKeys("m0");
-  const redis::Arguments tick = {"1700000000000", "1-a", "s", "", "abcd", "1|10000|2|0", "1",
-                                 "train-ocr",     "0",   "0", "0"};
-  const auto first = redis::CallFunction(lane_->pool(), "fl_lane2_tick", keys, tick);
+  const redis::Arguments tick = {"1700000000000", "1-a",       "s", "", "abcd",
+                                 "1|10000|2|0|1", "train-ocr", "0", "0"};
+  const auto first = redis::CallFunction(lane_->pool(), "fl_lane3_tick", keys, tick);
   ASSERT_TRUE(first.ok()) << first.status();
-  ASSERT_THAT(first->elements[6].elements, SizeIs(4));
-  const auto again = redis::CallFunction(lane_->pool(), "fl_lane2_tick", keys, tick);
+  EXPECT_THAT(*ParseLeases(first->elements[6], "abcd", ParseNames(first->elements[7])), SizeIs(2));
+  const auto again = redis::CallFunction(lane_->pool(), "fl_lane3_tick", keys, tick);
   ASSERT_TRUE(again.ok()) << again.status();
-  ASSERT_THAT(again->elements[6].elements, SizeIs(4));
-  for (size_t i = 0; i < 4; ++i) {
-    EXPECT_EQ(again->elements[6].elements[i].text, first->elements[6].elements[i].text);
-  }
+  const auto leases = ParseLeases(again->elements[6], "abcd", ParseNames(again->elements[7]));
+  ASSERT_THAT(*leases, SizeIs(2));
+  EXPECT_EQ((*leases)[0].job.job(), "a");
+  EXPECT_EQ((*leases)[1].token, "abcd-2");
   EXPECT_THAT(*queue().Mine("s"), SizeIs(2));
 }
 

@@ -57,7 +57,7 @@ TEST_F(FunctionsTest, SaysWhenTheFunctionIsMissingAndMayNotBeLoaded) {
   options.user = "w";
   options.password = "p";
   ConnectionPool limited(options);
-  EXPECT_TRUE(absl::StrContains(CallFunction(limited, "fl_lane2_tick", {}, {}).status().message(),
+  EXPECT_TRUE(absl::StrContains(CallFunction(limited, "fl_lane3_tick", {}, {}).status().message(),
                                 "NOPERM"));
 }
 

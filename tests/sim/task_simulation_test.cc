@@ -5,10 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
+#include "tests/sim/environment.h"
 #include "tests/store/shard_check.h"
 #include "tests/store/task_backend.h"
 #include "tests/support/status_matchers.h"
@@ -17,12 +15,6 @@ namespace fairlead::sim {
 namespace {
 
 constexpr int kSteps = 200;
-
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  uint64_t value = 0;
-  return text != nullptr && absl::SimpleAtoi(text, &value) ? value : otherwise;
-}
 
 uint64_t OnlySeed() { return FromEnvironment("FAIRLEAD_SIM_SEED", 0); }
 

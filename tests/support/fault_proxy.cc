@@ -2,61 +2,19 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "tests/support/unix_socket.h"
 
 namespace fairlead::testing {
-namespace {
-
-constexpr int kPollMs = 20;  // How soon a thread notices that the proxy ends.
-
-absl::StatusOr<sockaddr_un> AddressOf(const std::string& path) {
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) {
-    return absl::InvalidArgumentError(absl::StrCat("too long for a socket: ", path));
-  }
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  return address;
-}
-
-int Connect(const std::string& path) {
-  const absl::StatusOr<sockaddr_un> address = AddressOf(path);
-  if (!address.ok()) return -1;
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (connect(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) == 0) return fd;
-  close(fd);
-  return -1;
-}
-
-bool SendAll(int fd, absl::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t sent = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent <= 0) return false;
-    bytes.remove_prefix(static_cast<size_t>(sent));
-  }
-  return true;
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<FaultProxy>> FaultProxy::Start(const std::string& path,
                                                               const std::string& target) {
-  const absl::StatusOr<sockaddr_un> address = AddressOf(path);
-  if (!address.ok()) return address.status();
-  unlink(path.c_str());
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (bind(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0 ||
-      listen(fd, 64) != 0) {
-    close(fd);
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", path));
-  }
-  std::unique_ptr<FaultProxy> proxy(new FaultProxy(fd, path, target));
+  ASSIGN_OR_RETURN(const int listener, ListenOn(path));
+  std::unique_ptr<FaultProxy> proxy(new FaultProxy(listener, path, target));
   proxy->thread_ = std::thread([p = proxy.get()] { p->Listen(); });
   return proxy;
 }
@@ -89,7 +47,7 @@ void FaultProxy::Listen() {
 }
 
 void FaultProxy::Carry(int caller) {
-  const int server = Connect(target_);
+  const int server = ConnectTo(target_);
   bool waiting = false;  // For a reply.
   NetFault fault = NetFault::kNone;
   std::string buffer(64 << 10, '\0');

@@ -173,7 +173,7 @@ std::vector<store::v1::JobFinished> WorkerCluster::Finished() {
         fields[list[i].text] = list[i + 1].text;
       }
     }
-    const auto jobs = queue::DecodeEnded(fields["classes"], ended);
+    const auto jobs = queue::DecodeEnded(fields["k"], fields["classes"], ended);
     EXPECT_TRUE(jobs.ok()) << jobs.status();
     if (jobs.ok()) all.insert(all.end(), jobs->begin(), jobs->end());
   }

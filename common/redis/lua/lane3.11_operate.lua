@@ -1,23 +1,28 @@
--- Part 6 of lane2: what operators ask and set.
--- Who holds the job: session and token. O(sessions · held), for operators' questions only.
-local function holder_of(s, job)
-  local entry = '\n' .. entry_of(job) .. '\n'
-  local ids = redis.call('ZRANGE', s.keys[SES], 0, -1)
-  for _, id in ipairs(ids) do
-    local session = session_of(s, id)
-    local fields = {}
-    for i, name in ipairs(session and session.grants or {}) do fields[i] = 'h' .. name end
-    load(s, fields)
-    for i, name in ipairs(session and session.grants or {}) do
-      local text = s.text[fields[i]]
-      local at = text and find(text, entry, 1, true)
-      if at then
-        local _, before = string.gsub(sub(text, 1, at), '\n', '')
-        return id, name .. '-' .. before, session
-      end
+-- Part 11 of lane3: what operators ask and set.
+-- Takes a job that has not ended off its place.
+local function take_off(s, job)
+  local class, flow, lane = class_of(s, job.class), flow_of(s, job.flow), lane_of(s)
+  if job.state == 'delayed' then
+    redis.call('ZREM', s.keys[Z], 'j' .. job.id)
+    set_due(s)
+    class.delayed, flow.waiting = class.delayed - 1, flow.waiting - 1
+  elseif job.state == 'leased' then
+    -- Its holder is told by what stands in its place.
+    job.grant.entries[job.at], job.grant.changed = false, true
+    save_grant(s, job.session, job.grant)
+    class.leased, lane.gone = class.leased - 1, lane.gone + 1
+    released(s, job.flow, 1)
+  else
+    local queue = queue_of(s, job.class, job.flow)
+    if job.place then
+      withdraw(s, job, job.place)
+    else
+      redis.call('ZREM', s.keys[DL], dated_member(queue, job))
+      local chain = chain_of(s, queue, job.priority)
+      chain.dated, queue.n = chain.dated - 1, queue.n - 1
     end
+    class.ready, flow.waiting = class.ready - 1, flow.waiting - 1
   end
-  return nil
 end
 
 -- cancel: a job that has not ended is dead with the error "cancelled"; who holds it is told at
@@ -27,23 +32,10 @@ local function cancel(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
   local s = begin(keys, now)
-  local job = read_job(s, argv[3] or '')
+  local job = locate(s, argv[3], true)
   if not job then return {'NOT_FOUND', now, 0} end
   if job.done or job.dead then return {'TERMINAL', now, 0} end
-  local class, flow = class_of(s, job.class), flow_of(s, job.flow)
-  local left = true
-  if redis.call('ZREM', s.keys[Z], entry_of(job)) == 1 then
-    class.delayed, flow.waiting = class.delayed - 1, flow.waiting - 1
-    left = false
-  elseif holder_of(s, job) then
-    class.leased = class.leased - 1
-    add(s, 'gone', 1)
-    released(s, job.flow, 1)
-  else
-    class.ready, flow.waiting = class.ready - 1, flow.waiting - 1
-  end
-  reopen(job)
-  if left then leave(s, job) end
+  take_off(s, job)
   to_dead(s, job, 'cancelled')
   local seq = flush(s)
   wake(s, s.ready)
@@ -53,14 +45,20 @@ end
 -- The dead jobs among up to 100 ids of ARGV 3…; nil when there are none or too many.
 local function dead_jobs(s, argv)
   if #argv < 3 or #argv > 2 + MAX_BATCH then return nil end
-  local wanted, codes, dead = {}, {}, {}
-  for i = 3, #argv do wanted[argv[i]] = true end
-  local jobs = read_jobs(s, wanted)
-  for i = 3, #argv do
-    local job = jobs[argv[i]]
-    codes[i - 2] = not job and 'NOT_FOUND' or not job.dead and 'NOT_DEAD' or 'OK'
-    jobs[argv[i]] = nil
-    if codes[i - 2] == 'OK' then dead[#dead + 1] = job end
+  local bodies, seen = redis.call('HMGET', s.keys[JOB], unpack(argv, 3)), {}
+  local codes, dead = {}, {}
+  for i = 1, #bodies do
+    local id, body = argv[i + 2], bodies[i]
+    local mark = body and byte(body)
+    if not body or seen[id] then
+      codes[i] = 'NOT_FOUND'
+    elseif mark ~= DEAD_MARK and mark ~= DEAD_DATED then
+      codes[i] = 'NOT_DEAD'
+    else
+      codes[i] = 'OK'
+      dead[#dead + 1] = job_of(id, body)
+    end
+    seen[id] = true
   end
   return codes, dead
 end
@@ -77,14 +75,13 @@ local function replay(keys, argv)
     redis.call('ZREM', keys[DEAD], job.id)
     set(s, 'e' .. job.id, false)
     set(s, 'n' .. job.id, false)
-    reopen(job)
     job.dead, job.attempts, job.crashes = false, 0, 0
-    save_job(s, job)
     to_ready(s, job, false)
     local class, flow = class_of(s, job.class), flow_of(s, job.flow)
     class.dead, flow.waiting = class.dead - 1, flow.waiting + 1
   end
-  add(s, 'live', #dead)
+  local lane = lane_of(s)
+  lane.live = lane.live + #dead
   flush(s)
   wake(s, s.ready)
   return {'OK', now, 0, codes}
@@ -116,14 +113,14 @@ local function drain(keys, argv)
   local asked = 0
   if argv[3] == '*' then
     lane_of(s).drain = on and 1 or 0
-    asked = on and redis.call('ZCOUNT', keys[SES], '(' .. int(now), '+inf') or 0
+    asked = on and live_sessions(s) or 0
   else
     local session = session_of(s, argv[3] or '')
     if not session or session.expiry <= now then
       if on then return {'NOT_FOUND', now, 0} end
       return {'OK', now, 0, 0}
     end
-    session.drain = on
+    session.drain = on and 1 or 0
     save_session(s, session)
     asked = on and 1 or 0
   end
@@ -133,22 +130,29 @@ end
 
 -- sessions: the live sessions. ARGV 3 limit (1…1000).
 -- Returns {OK, now, 0, {session, expiry ms, description, jobs held, progress of the first}…}.
--- O(limit).
+-- O(sessions).
 local function sessions(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local limit = tonumber(argv[3] or nil)
-  if not limit or limit < 1 or limit > 1000 then return {'INVALID', now, 0} end
+  local limit = whole(argv[3], 1000)
+  if not limit or limit < 1 then return {'INVALID', now, 0} end
   local s, reply = begin(keys, now), {'OK', now, 0}
-  local list = redis.call('ZRANGEBYSCORE', keys[SES], '(' .. int(now), '+inf', 'LIMIT', 0, limit)
-  for _, id in ipairs(list) do
-    local session, note = session_of(s, id), ''
-    if session.grants[1] then
-      for _, entry in ipairs(grant_of(s, id, session.grants[1], {}).entries) do
-        if entry ~= '' and note == '' then note = get(s, 'n' .. split(entry)) or '' end
-      end
+  local ids, fields, live = redis.call('ZRANGE', keys[SES], 0, -1), {}, {}
+  for i = 1, #ids do fields[i] = 's' .. ids[i] end
+  load(s, fields)
+  for i = 1, #ids do
+    local session = session_of(s, ids[i])
+    if session and session.expiry > now then live[#live + 1] = session end
+  end
+  table.sort(live, function(a, b) return a.expiry < b.expiry or a.expiry == b.expiry and a.id < b.id end)
+  for i = 1, math.min(limit, #live) do
+    local session, progress = live[i], ''
+    local first = string.match(session.grants, '%x+')
+    local grant = first and grant_of(s, session.id, first, {})
+    for at = 1, grant and grant.n or 0 do
+      if grant.ids[at] and progress == '' then progress = get(s, 'n' .. grant.ids[at]) or '' end
     end
-    reply[#reply + 1] = {id, int(session.expiry), get(s, 'd' .. id) or '', session.held, note}
+    reply[i + 3] = {session.id, int(session.expiry), get(s, 'd' .. session.id) or '', session.held, progress}
   end
   return reply
 end
@@ -160,15 +164,16 @@ end
 local function dead(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local offset, limit = tonumber(argv[3] or nil), tonumber(argv[4] or nil)
-  if not offset or offset < 0 or not limit or limit < 1 or limit > 1000 or not argv[6] then
+  local offset, limit = whole(argv[3], 2 ^ 31), whole(argv[4], 1000)
+  if not offset or not limit or limit < 1 or not argv[6] then
     return {'INVALID', now, 0}
   end
   local s = begin(keys, now)
   local list = redis.call('ZREVRANGE', keys[DEAD], offset, offset + 999, 'WITHSCORES')
   local reply = {'OK', now, 0, #list == 2000 and offset + 1000 or -1}
   for i = 1, #list, 2 do
-    local job, err = read_job(s, list[i]), get(s, 'e' .. list[i]) or ''
+    local body, err = redis.call('HGET', keys[JOB], list[i]), get(s, 'e' .. list[i]) or ''
+    local job = body and job_of(list[i], body)
     local name = job and class_of(s, job.class).name
     if job and (argv[6] == '' or string.match(name, '^[^ ]*') == argv[6]) and (argv[5] == '' or
        find(job.id, argv[5], 1, true) or find(err, argv[5], 1, true) or
@@ -190,10 +195,10 @@ local function limit(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
   local n = {}
-  for i = 4, 9 do n[i] = tonumber(argv[i] or nil) end
-  if not (n[4] and n[5] and n[6] and n[7] and n[8] and n[9]) or n[4] < 1 or n[4] > 128 or n[5] < 0 or
-     n[5] >= 2 ^ 31 or n[6] < 0 or n[6] > 1e6 or n[7] < 0 or n[7] >= 2 ^ 31 or n[8] < 0 or
-     n[8] >= 2 ^ 31 or n[6] > 0 and n[7] < 1 or argv[3] == '' or #argv[3] > 255 or
+  for i = 4, 9 do n[i] = whole(argv[i], i == 4 and 128 or 2 ^ 31 - 1) end
+  n[6] = tonumber(argv[6] or nil)
+  if not (n[4] and n[5] and n[6] and n[7] and n[8] and n[9]) or n[4] < 1 or
+     not (n[6] >= 0 and n[6] <= 1e6) or n[6] > 0 and n[7] < 1 or argv[3] == '' or #argv[3] > 255 or
      find(argv[3], '[|\n]') then
     return {'INVALID', now, 0}
   end
@@ -201,7 +206,7 @@ local function limit(keys, argv)
   local flow = flow_of(s, argv[3])
   if flow.rate == 0 and n[6] > 0 then flow.tokens, flow.at = n[7], now end
   flow.weight, flow.cap, flow.rate, flow.burst, flow.backlog, flow.paused =
-    math.floor(n[4]), math.floor(n[5]), n[6], math.floor(n[7]), math.floor(n[8]), n[9] == 1 and 1 or 0
+    n[4], n[5], n[6], n[7], n[8], n[9] == 1 and 1 or 0
   if flow.paused == 0 then unpark(s, flow) end
   flush(s)
   wake(s, s.ready)
@@ -214,14 +219,13 @@ end
 local function keep(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
-  local count, age, bytes = tonumber(argv[3] or nil), tonumber(argv[4] or nil), tonumber(argv[5] or nil)
-  if not (count and age and bytes) or count < 1000 or count > 1000000 or age < 1 or age >= 2 ^ 47 or
-     bytes < 0 or bytes > 65536 then
+  local count, age, bytes = whole(argv[3], 1000000), whole(argv[4], 2 ^ 47 - 1), whole(argv[5], 65536)
+  if not (count and age and bytes) or count < 1000 or age < 1 then
     return {'INVALID', now, 0}
   end
   local s = begin(keys, now)
   local lane = lane_of(s)
-  lane.keep, lane.age, lane.bytes = math.floor(count), age, math.floor(bytes)
+  lane.keep, lane.age, lane.bytes = count, age, bytes
   flush(s)
   return {'OK', now, 0}
 end
@@ -233,9 +237,9 @@ local function stats(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
   local s = begin(keys, now)
-  local reply = {'OK', now, 0, number(s, 'forgot'), int(next_due(s) or 0),
-                 redis.call('ZCOUNT', keys[SES], '(' .. int(now), '+inf'), number(s, 'idle')}
-  for n = 1, number(s, 'classes') do
+  local lane = lane_of(s)
+  local reply = {'OK', now, 0, lane.forgot, int(lane.due), live_sessions(s), lane.idle}
+  for n = 1, lane.classes do
     local class = class_of(s, n)
     -- Idle queues may stand before the next to serve: a few are looked at.
     local next_ones, wait = redis.call('ZRANGEBYSCORE', keys[ACT], int(n * BAND),
@@ -258,34 +262,32 @@ local function inspect(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
   local s = begin(keys, now)
-  local job = read_job(s, argv[3] or '')
+  local job = locate(s, argv[3], true)
   if not job then return {'NOT_FOUND', now, 0} end
   if job.done then
-    return {'OK', now, 0, 'done', '', job.text, '', '', int((unpack_struct('>I6', job.text, 2))), '',
-            {}, 0}
+    local ms, result = done_of(s, argv[3], job.done)
+    return {'OK', now, 0, 'done', '', result, '', '', int(ms), '', {}, 0}
   end
   local class, flow = class_of(s, job.class), flow_of(s, job.flow)
-  local state, at, holder = 'ready', nil, nil
-  if job.dead then
-    state, at = 'dead', redis.call('ZSCORE', keys[DEAD], job.id)
-  else
-    at = redis.call('ZSCORE', keys[Z], entry_of(job))
-    holder = not at and holder_of(s, job)
-    state = at and 'delayed' or holder and 'leased' or 'ready'
-  end
+  local at = job.due
+  if job.dead then at = redis.call('ZSCORE', keys[DEAD], job.id) end
   allowed(s, flow, 1)
-  return {'OK', now, 0, state, class.name, job.text, get(s, 'e' .. job.id) or '',
-          get(s, 'n' .. job.id) or '', at or '0', holder or '',
+  return {'OK', now, 0, job.state, class.name, job.body, get(s, 'e' .. job.id) or '',
+          get(s, 'n' .. job.id) or '', at or '0', job.session and job.session.id or '',
           {flow.leased, flow.waiting, flow.weight, flow.cap, tostring(flow.rate), flow.burst,
            flow.backlog, flow.paused, tostring(flow.tokens)}, class.ready}
 end
 
 local function register(name, callback, flags)
-  redis.register_function{function_name = 'fl_lane2_' .. name, flags = flags,
+  redis.register_function{function_name = 'fl_lane3_' .. name, flags = flags,
     callback = function(keys, argv)
       if not find then
         find, sub, byte, char = string.find, string.sub, string.byte, string.char
         pack, unpack_struct = struct.pack, struct.unpack
+      end
+      -- An error half way through would leave half a change: Redis takes no write back.
+      if #keys ~= KEY_COUNT or not find(argv[1] or '', '^%d+$') or #argv[1] > 14 then
+        return redis.error_reply('ARGUMENT fl_lane3_' .. name .. ': wrong keys or time')
       end
       return callback(keys, argv)
     end}

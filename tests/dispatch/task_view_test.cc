@@ -1,0 +1,103 @@
+#include "scheduler/dispatch/task_view.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/store/task_backend.h"
+#include "tests/support/status_matchers.h"
+
+namespace fairlead::dispatch {
+namespace {
+
+using ::testing::ElementsAre;
+
+class TaskViewTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    backend_ = store::SharedBackend("Redis");
+    ASSERT_NE(backend_, nullptr);
+    auto* redis = static_cast<store::RedisBackend*>(backend_);
+    ASSERT_OK(view_.LoadShard(redis->pool(), "s0"));
+  }
+
+  store::v1::Event Next(const std::string& task) {
+    store::v1::Event event;
+    event.set_slot("s0");
+    event.set_seq(++seq_);
+    event.set_key(task);
+    event.set_want(2);
+    event.set_project(store::kProject);
+    return event;
+  }
+  void Submit(const std::string& task, int64_t create_ms, int32_t priority = 0) {
+    store::v1::Event event = Next("");
+    store::v1::TaskRecord record = store::MakeTask(task, create_ms);
+    record.set_priority(priority);
+    *event.mutable_tasks_submitted()->add_tasks() = record;
+    view_.Apply(event, 0);
+  }
+  void Prelabel(const std::string& task, double confidence) {
+    store::v1::Event event = Next(task);
+    event.mutable_prelabelled()->set_model_version("v1");
+    event.mutable_prelabelled()->set_confidence(confidence);
+    view_.Apply(event, 0);
+  }
+  std::vector<std::string> Wanting(size_t limit = 100) {
+    std::vector<std::string> tasks;
+    view_.VisitWanting(limit, [&](const std::string& id, const LiveTask&) { tasks.push_back(id); });
+    return tasks;
+  }
+
+  store::TaskBackend* backend_ = nullptr;
+  TaskView view_;
+  uint64_t seq_ = 1'000;
+};
+
+TEST_F(TaskViewTest, WhatTheChampionIsUnsureOfGoesAhead) {
+  Submit("sure", 1'000'000);
+  Submit("unsure", 1'000'001);
+  Submit("unread", 1'000'002);
+  EXPECT_THAT(Wanting(), ElementsAre("sure", "unsure", "unread"));
+  Prelabel("sure", 0.99);
+  Prelabel("unsure", 0.40);
+  EXPECT_THAT(Wanting(), ElementsAre("unsure", "sure", "unread"));
+  Prelabel("unsure", 0.999);
+  EXPECT_THAT(Wanting(), ElementsAre("sure", "unsure", "unread")) << "a better champion read it";
+  EXPECT_THAT(view_.TasksOf(store::kProject, "", 10), ElementsAre("sure", "unsure", "unread"))
+      << "lists stay in order of time";
+}
+
+TEST_F(TaskViewTest, NobodyWaitsForTheUnsureLongerThanTenMinutes) {
+  Submit("sure", 0);
+  Prelabel("sure", 1.0);
+  Submit("unsure-soon", 599'000);
+  Prelabel("unsure-soon", 0.0);
+  Submit("unsure-late", 601'000);
+  Prelabel("unsure-late", 0.0);
+  EXPECT_THAT(Wanting(), ElementsAre("unsure-soon", "sure", "unsure-late"));
+}
+
+TEST_F(TaskViewTest, TheClientsPriorityComesFirst) {
+  Submit("first", 2'000'000, 0);
+  Prelabel("first", 0.99);
+  Submit("second", 1'000'000, 1);
+  Prelabel("second", 0.01);
+  EXPECT_THAT(Wanting(), ElementsAre("first", "second"));
+}
+
+TEST_F(TaskViewTest, AnEndedTaskLeavesNothingBehind) {
+  Submit("a", 1'000);
+  Prelabel("a", 0.5);
+  Prelabel("a", 0.7);
+  store::v1::Event event = Next("a");
+  event.mutable_completed()->set_task("a");
+  view_.Apply(event, 0);
+  EXPECT_THAT(Wanting(), ElementsAre());
+  EXPECT_THAT(view_.Projects(), ElementsAre());
+}
+
+}  // namespace
+}  // namespace fairlead::dispatch
