@@ -23,11 +23,11 @@ struct LabelDoubt {
 struct LabelCheckOptions {
   // Of every fold's model; its checkpoints, warm start and splits are not used.
   OcrTrainOptions training;
-  int folds = 2;          // At least 2. More of them read better, and cost as much again each.
+  int folds = 2;  // At least 2. More of them read better, and cost as much again each.
   // A doubt is another reading that is likely right and so much likelier than the label.
   double least_confidence = 0.5;
   double least_odds = 4;
-  std::string scratch;    // An existing folder for the folds' models.
+  std::string scratch;  // An existing folder for the folds' models.
   std::function<void(int fold, const TrainProgress&)> on_progress;  // Optional; fold from 0.
 };
 

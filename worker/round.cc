@@ -19,9 +19,8 @@ absl::StatusOr<trainer::Split> SplitOf(const Item& item) {
     case store::v1::DatasetManifest::VALIDATION:
       return trainer::Split::kValidation;
     case store::v1::DatasetManifest::TEST:
+    case store::v1::DatasetManifest::WINDOW:  // Of this round only.
       return trainer::Split::kTest;
-    case store::v1::DatasetManifest::WINDOW:
-      return trainer::Split::kTest;  // Of this round.
     default:
       break;
   }

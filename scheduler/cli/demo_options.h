@@ -77,8 +77,8 @@ struct DemoPass {
   std::vector<double>
       exact_match_by_version;  // OCR champions, first to last, on the frozen test set.
   int64_t versions_refused = 0;
-  // Seconds from an OCR label's arrival at the client to the gate's decision about the first version
-  // that was trained or judged with it.
+  // Seconds from an OCR label's arrival at the client to the gate's decision about the first
+  // version that was trained or judged with it.
   std::vector<double> decision_seconds;
   double reward_pair_accuracy = 0;
   int64_t reward_pairs = 0;  // Held-out pairs it was measured on.
