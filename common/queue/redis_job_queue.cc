@@ -67,6 +67,7 @@ void RedisJobQueue::ForgetIncarnation(const std::string& stale) {
   if (incarnation_ != stale) return;
   incarnation_.clear();
   sessions_.clear();
+  classes_.clear();  // As many other ones would look like these.
   numbers_.clear();
 }
 
@@ -242,6 +243,12 @@ absl::Status RedisJobQueue::LearnClasses() {
   return absl::OkStatus();
 }
 
+bool RedisJobQueue::HasUnheard(const TickRequest& request, const TickCall& call, const Reply& reply,
+                               const TickResponse& response) {
+  return !response.fenced && !response.drain && request.want > 0 &&
+         static_cast<size_t>(reply.elements[8].AsInt()) != call.known_classes;
+}
+
 absl::StatusOr<TickResponse> RedisJobQueue::Tick(const TickRequest& request) {
   RETURN_IF_ERROR(ValidateTick(request));
   TickCall call = PrepareTick(request);
@@ -251,12 +258,9 @@ absl::StatusOr<TickResponse> RedisJobQueue::Tick(const TickRequest& request) {
     ASSIGN_OR_RETURN(reply, CallOnce(kTick, call.arguments));
   }
   ASSIGN_OR_RETURN(TickResponse response, FinishTick(request, call, reply));
-  if (response.fenced || request.want == 0 || !response.leases.empty() || response.drain ||
-      static_cast<size_t>(reply.elements[8].AsInt()) == call.known_classes) {
-    return response;
-  }
-  // There are classes this client has not heard of: perhaps one of them is for it.
-  RETURN_IF_ERROR(LearnClasses());
+  if (!HasUnheard(request, call, reply, response)) return response;
+  // What the tick did counts, whether the classes can be asked for or not: at the next one, then.
+  if (!LearnClasses().ok() || !response.leases.empty()) return response;
   TickRequest again = request;
   again.acks.clear();
   again.nacks.clear();
@@ -279,9 +283,13 @@ absl::StatusOr<std::vector<absl::StatusOr<TickResponse>>> RedisJobQueue::TickAll
   }
   ASSIGN_OR_RETURN(const std::vector<Reply> replies, CallAll(kTick, std::move(calls)));
   std::vector<absl::StatusOr<TickResponse>> answers;
+  bool unheard = false;
   for (size_t i = 0; i < replies.size(); ++i) {
     answers.push_back(FinishTick(requests[i], prepared[i], replies[i]));
+    unheard = unheard ||
+              (answers[i].ok() && HasUnheard(requests[i], prepared[i], replies[i], *answers[i]));
   }
+  if (unheard) LearnClasses().IgnoreError();  // The next ticks ask again.
   return answers;
 }
 

@@ -85,6 +85,9 @@ class RedisJobQueue final : public JobQueue {
                                           const redis::Reply& reply);
   absl::StatusOr<std::vector<absl::Status>> ForEachDead(absl::string_view function,
                                                         const std::vector<std::string>& jobs);
+  // Whether there are classes that this client has not heard of: perhaps one of them is for it.
+  static bool HasUnheard(const TickRequest& request, const TickCall& call,
+                         const redis::Reply& reply, const TickResponse& response);
   absl::Status LearnClasses();
   ClassNumbers Numbers();
   absl::StatusOr<std::vector<bool>> Added(const redis::Reply& reply, size_t jobs);

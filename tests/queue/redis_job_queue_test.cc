@@ -256,6 +256,31 @@ TEST_F(RedisJobQueueTest, SeveralCallsGoInOneRoundTrip) {
   EXPECT_THAT((*ticks)[2]->leases, IsEmpty());
 }
 
+TEST_F(RedisJobQueueTest, TicksInOneRoundTripHearOfNewClassesToo) {
+  store::v1::JobRecord labelled = MakeJob("labelled");
+  labelled.mutable_requirements()->add_labels("eu");
+  ASSERT_TRUE(*queue().Enqueue(labelled, 0));
+  TickRequest request = MakeTick("s", 1);
+  request.able.labels = {"eu"};
+  EXPECT_THAT((*queue().TickAll({request}))[0]->leases, IsEmpty());
+  EXPECT_THAT((*queue().TickAll({request}))[0]->leases, SizeIs(1));
+}
+
+// Redis came back empty, and there are as many classes as before, but other ones.
+TEST_F(RedisJobQueueTest, ClassesOfAnEarlierIncarnationAreNotTakenForThoseOfThis) {
+  TickRequest request = MakeTick("s", 1);
+  request.able.labels = {"eu", "us"};
+  for (const char* label : {"eu", "us"}) {
+    store::v1::JobRecord job = MakeJob(label);
+    job.mutable_requirements()->add_labels(label);
+    ASSERT_TRUE(*queue().Enqueue(job, 0));
+    request.session = label;
+    EXPECT_THAT(queue().Tick(request)->leases, SizeIs(1)) << label;
+    ASSERT_TRUE(lane_->pool().Call({"FLUSHALL"}).ok());
+    ASSERT_TRUE(lane_->pool().Call({"SET", redis::IncarnationKey("m0"), "2-b"}).ok());
+  }
+}
+
 TEST_F(RedisJobQueueTest, SurvivesAKillOfRedisWithItsLeases) {
   ASSERT_TRUE(*queue().Enqueue(MakeJob("j"), 0));
   const Lease lease = TakeOne("s");
