@@ -7,21 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "fairlead/v1/task_service.pb.h"
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/cluster.h"
 #include "scheduler/cli/simulator.h"
 #include "scheduler/cli/truth.h"
+#include "tests/e2e/class_items.h"
 
 namespace fairlead::e2e {
-
-// CLASS questions "Which letter: A?" whose right answer is known: no image, no model, only the
-// queue.
-class ClassItems {
- public:
-  static v1::Task Task(int index);
-  static v1::Answer Answer(int index);
-};
 
 class ClusterTest : public ::testing::Test {
  protected:
