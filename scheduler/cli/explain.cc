@@ -46,8 +46,11 @@ std::string FormatTask(const v1::Task& task) {
                           task.prelabel().model_version());
   }
   for (const v1::Annotation& annotation : task.annotations()) {
-    absl::StrAppendFormat(&text, "  %s  %s answered \"%s\"\n", FormatTime(annotation.create_time()),
-                          annotation.contractor(), FormatAnswer(annotation.answer()));
+    absl::StrAppendFormat(&text, "  %s  %s answered %s\n", FormatTime(annotation.create_time()),
+                          annotation.contractor(),
+                          annotation.deleted()
+                              ? "(deleted)"
+                              : absl::StrCat("\"", FormatAnswer(annotation.answer()), "\""));
   }
   if (task.has_label()) {
     absl::StrAppendFormat(

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/redis/keys.h"
+#include "scheduler/learn/prelabel_use.h"
 #include "scheduler/quality/aggregation.h"
 #include "scheduler/quality/redundancy.h"
 
@@ -18,6 +19,17 @@ namespace {
 // Two contractors who call a task broken are believed.
 constexpr int kReportsToDie = 2;
 
+// Of a task that its prelabel decides alone.
+store::v1::LabelRecord LabelByModel(const store::TaskState& task) {
+  store::v1::LabelRecord label;
+  label.set_task(task.record.task());
+  *label.mutable_answer() = task.prelabel.answer();
+  label.set_confidence(task.prelabel.confidence());
+  label.set_used_prelabel(true);
+  label.set_aggregation("prelabel/1");
+  return label;
+}
+
 }  // namespace
 
 store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
@@ -25,6 +37,7 @@ store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
   const fairlead::v1::AnswerSchema& schema = project.settings().answer_schema();
   std::vector<quality::Vote> votes;
   for (const store::v1::AnnotationRecord& record : task.annotations) {
+    if (record.erased()) continue;
     votes.push_back({record.contractor(), record.answer(),
                      scores.QualityMean(record.contractor(), schema.kind())});
   }
@@ -53,6 +66,12 @@ store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
 
 absl::Status Collector::Conclude(const store::TaskRef& ref, const store::v1::ProjectRecord& project,
                                  const store::TaskState& task) {
+  if (task.have == 0 && task.open == 0 && task.has_prelabel) {
+    const std::optional<store::v1::ModelRecord> model = registry_->Model(ref.project);
+    if (model.has_value() && learn::IsDecidedByModel(project, task.record, task.prelabel, *model)) {
+      return tasks_->Complete(ref, task.version, LabelByModel(task)).status();
+    }
+  }
   quality::RedundancyLimits limits = quality::Limits(project.settings().redundancy());
   if (!task.record.checks().empty()) limits = quality::LimitsOfCheck(limits);
   const store::v1::LabelRecord label = LabelOf(project, task, *scores_);

@@ -15,6 +15,7 @@
 #include "scheduler/learn/evidence.h"
 #include "scheduler/learn/label_checks.h"
 #include "scheduler/learn/manifests.h"
+#include "scheduler/learn/prelabel_use.h"
 
 namespace fairlead::learn {
 namespace {
@@ -121,6 +122,15 @@ absl::Status ModelLoop::ApplyTraining(const store::v1::JobFinished& finished, ab
   } else {
     ASSIGN_OR_RETURN(const std::optional<RoundEvidence> evidence, EvidenceFor(finished));
     const bool promoted = Register(finished, evidence, absl::ToUnixMillis(now), *model);
+    const double accuracy = parts_.registry->Project(model->project())
+                                .value_or(store::v1::ProjectRecord())
+                                .settings()
+                                .model_loop()
+                                .auto_accept_accuracy();
+    if (evidence.has_value() && accuracy > 0) {
+      model->mutable_versions(model->versions_size() - 1)
+          ->set_auto_accept_from(ProvenFrom(evidence->paired.frozen, accuracy));
+    }
     FAIRLEAD_LOG(INFO) << "model registered version=" << finished.job().version()
                        << " promoted=" << promoted << " gate=\""
                        << model->versions(model->versions_size() - 1).gate_decision() << "\"";
@@ -340,6 +350,12 @@ absl::Status ModelLoop::EnqueuePrelabels(const store::v1::ModelRecord& model, ab
                    parts_.blobs->Put(job.tenant(), DeterministicBytes(manifest)));
   job.set_champion_blob(champion->blob());
   job.set_version(champion->version());
+  if (IsWatched(model)) {
+    const auto* shadow = FindVersion(model, model.previous());
+    (*job.mutable_params())["shadow_version"] = shadow->version();
+    (*job.mutable_params())["shadow_blob"] = shadow->blob();
+    job.add_inputs(shadow->blob());
+  }
   job.set_job(absl::StrCat(job.kind(), "-", Sha256Hex(DeterministicBytes(job)).substr(0, 24)));
   RETURN_IF_ERROR(parts_.jobs->Enqueue(job, kPrelabelPriority).status());
   for (const std::string& task : batch) asked_[task] = {champion->version(), now};
