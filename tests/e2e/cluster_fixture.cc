@@ -16,8 +16,12 @@ void ClusterTest::SetUp() {
   directory_ = name;
 }
 
-void ClusterTest::TearDown() {
+void ClusterTest::StopCluster() {
   if (cluster_ != nullptr) cluster_->Stop();
+}
+
+void ClusterTest::TearDown() {
+  StopCluster();
   cluster_.reset();
   if (HasFailure()) {
     ADD_FAILURE() << "the logs are kept in " << directory_;

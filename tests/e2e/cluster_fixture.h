@@ -22,6 +22,8 @@ class ClusterTest : public ::testing::Test {
 
   // Starts redis, scheduler (with more flags) and `workers`.
   void StartCluster(int workers, std::vector<std::string> scheduler_arguments = {});
+  // Idempotent; the processes end in order.
+  void StopCluster();
   // A CLASS project with classes a–d and short windows; returns its full name.
   std::string CreateClassProject(const std::string& id);
   // Submits tasks [begin, end) under one request id, retrying while the store is away; returns
