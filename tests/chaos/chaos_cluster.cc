@@ -51,6 +51,12 @@ void ChaosCluster::TearDown() {
   LoadTest::TearDown();
   scheduler_proxy_.reset();
   lane_proxy_.reset();
+  lane_.reset();
+  pool_.reset();
+  actors_.clear();
+  offsets_.clear();
+  history_ = LaneHistory();
+  counts_ = Counts();
 }
 
 void ChaosCluster::StartProxies(uint64_t seed) {
@@ -99,7 +105,8 @@ void ChaosCluster::Begin(uint64_t seed) {
   retention.count = 1'000'000;  // A repeated enqueue must find the job, however late it comes.
   ASSERT_OK(lane_->SetRetention(retention));
   project_ = CreateClassProject("chaos");
-  contractors_ = StartContractors(&truth_, kMostTasks);
+  truth_ = std::make_unique<cli::Truth>();
+  contractors_ = StartContractors(truth_.get(), kMostTasks);
   ASSERT_NE(contractors_, nullptr);
   results_ = std::make_unique<cli::ResultsLog>(client(), project_);
   for (int i = 0; i < kProducers; ++i) {
@@ -206,8 +213,9 @@ void ChaosCluster::KillBothAndMaybeErase(bool erase) {
     }
   }
   for (size_t at = 0; at < again.size(); at += queue::kMaxEnqueue) {
-    const auto end = again.begin() + std::min(again.size(), at + queue::kMaxEnqueue);
-    const std::vector<queue::NewJob> batch(again.begin() + at, end);
+    const size_t end = std::min(again.size(), at + queue::kMaxEnqueue);
+    const std::vector<queue::NewJob> batch(again.begin() + static_cast<int64_t>(at),
+                                           again.begin() + static_cast<int64_t>(end));
     EXPECT_TRUE(Eventually(kPatience, [&] { return lane_->EnqueueBatch(batch).ok(); }));
   }
 }
@@ -319,7 +327,9 @@ void ChaosCluster::CheckLaneAtRest() {
       << left << " jobs are left";
   for (int i = 0; i < kWorkers; ++i) EXPECT_OK(cluster().StopOne(JobWorkerName(i)));
   ReadLogs();
-  if (!history_.lane_lost) EXPECT_EQ(ended, counts_.jobs);
+  if (!history_.lane_lost) {
+    EXPECT_EQ(ended, counts_.jobs);
+  }
 }
 
 std::vector<JobEnd> ChaosCluster::EndsInTheRecordLog(int64_t* last_seq) {

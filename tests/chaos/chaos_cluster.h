@@ -48,7 +48,7 @@ class ChaosCluster : public e2e::LoadTest {
  protected:
   static constexpr int kProducers = 2;
   static constexpr int kWorkers = 3;
-  static constexpr int kMostTasks = 20'000;
+  static constexpr int kMostTasks = 10'000;
 
   void TearDown() override;
 
@@ -92,7 +92,7 @@ class ChaosCluster : public e2e::LoadTest {
   std::atomic<int> loss_{0}, delay_{0};  // Of 1,000 calls each.
   std::unique_ptr<redis::ConnectionPool> pool_;
   std::unique_ptr<queue::RedisJobQueue> lane_;
-  cli::Truth truth_;
+  std::unique_ptr<cli::Truth> truth_;
   std::unique_ptr<cli::Simulator> contractors_;
   std::unique_ptr<cli::ResultsLog> results_;
   std::string project_;
