@@ -46,7 +46,7 @@ void ClusterTest::StartCluster(int workers, std::vector<std::string> scheduler_a
   operator_ = std::make_unique<cli::Client>(cluster_->address(), c.operator_token, c.tenant);
 }
 
-std::string ClusterTest::CreateClassProject(const std::string& id) {
+v1::CreateProjectRequest ClusterTest::ClassProject(const std::string& id) {
   v1::CreateProjectRequest request;
   request.set_parent(client_->tenant_name());
   request.set_project_id(id);
@@ -59,8 +59,12 @@ std::string ClusterTest::CreateClassProject(const std::string& id) {
   settings.mutable_work_window()->set_seconds(5);
   request.mutable_pay_rate()->set_micros_per_annotation(20'000);
   request.mutable_pay_rate()->set_currency("EUR");
-  auto project =
-      client_->Call(client_->projects(), &v1::ProjectService::Stub::CreateProject, request);
+  return request;
+}
+
+std::string ClusterTest::CreateClassProject(const std::string& id) {
+  auto project = client_->Call(client_->projects(), &v1::ProjectService::Stub::CreateProject,
+                               ClassProject(id));
   EXPECT_TRUE(project.ok()) << project.status();
   return project.ok() ? project->name() : "";
 }

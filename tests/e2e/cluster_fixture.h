@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "fairlead/v1/project_service.pb.h"
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/cluster.h"
 #include "scheduler/cli/simulator.h"
@@ -26,6 +27,7 @@ class ClusterTest : public ::testing::Test {
   void StopCluster();
   // A CLASS project with classes a–d and short windows; returns its full name.
   std::string CreateClassProject(const std::string& id);
+  v1::CreateProjectRequest ClassProject(const std::string& id);
   // Submits tasks [begin, end) under one request id, retrying while the store is away; returns
   // names.
   std::vector<std::string> Submit(const std::string& project, int begin, int end,

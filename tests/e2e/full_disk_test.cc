@@ -38,15 +38,11 @@ class FullDiskTest : public LoadTest {
   }
   // Changes are refused for a reason that says so, within a while.
   void AwaitRefusal(const std::string& why) {
-    v1::CreateProjectRequest request;
-    request.set_parent(client().tenant_name());
-    request.mutable_settings()->mutable_answer_schema()->set_kind(v1::TASK_KIND_TEXT);
     absl::Status last;
     EXPECT_TRUE(Eventually(kPatience, [&] {
-      request.set_project_id(absl::StrCat("probe-", ++probes_));
       last = client()
-                 .Call(client().projects(), &v1::ProjectService::Stub::CreateProject, request,
-                       absl::ZeroDuration())
+                 .Call(client().projects(), &v1::ProjectService::Stub::CreateProject,
+                       ClassProject(absl::StrCat("probe-", ++probes_)), absl::ZeroDuration())
                  .status();
       return absl::IsUnavailable(last) &&
              (ReasonOf(last) == why || absl::StrContains(last.message(), why));
