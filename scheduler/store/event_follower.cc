@@ -16,6 +16,7 @@ namespace {
 constexpr uint64_t kKeepBehind =
     10'000;  // Events kept in a stream behind the log, for other readers.
 constexpr absl::Duration kBlock = absl::Milliseconds(500);
+constexpr absl::Duration kRetry = absl::Milliseconds(200);
 
 }  // namespace
 
@@ -96,8 +97,12 @@ void EventFollower::Follow(Slot* slot) {
                             << status.message() << "\"";
       if (!absl::IsUnavailable(status)) gate_->Close();
     }
+    // The other slots' news are no reason to try again.
+    const absl::Time again = absl::Now() + kRetry;
     MutexLock lock(&mu_);
-    advanced_.WaitFor(&mu_, std::chrono::milliseconds(200));
+    while (!stopping_.load() && gate_->open() && absl::Now() < again) {
+      advanced_.WaitFor(&mu_, std::chrono::milliseconds(20));
+    }
   }
 }
 

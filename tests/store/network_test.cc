@@ -255,6 +255,7 @@ class LostLaneTailTest : public LostTailTest {
     absl::Status status = absl::UnknownError("not run");
     for (int i = 0; i < 20 && !(status.ok() && gate_.open()); ++i) status = recovery_->RunOnce();
     ASSERT_OK(status);
+    ASSERT_TRUE(testing::Eventually(absl::Seconds(20), [&] { return lane_->Stats().ok(); }));
   }
   std::vector<std::string> LoggedEnds() {
     std::vector<std::string> ids;
