@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "absl/random/uniform_int_distribution.h"
@@ -35,6 +34,14 @@ google::protobuf::Timestamp NowStamp(absl::Time now) {
   return stamp;
 }
 
+// Whether the model has its turn first: its prelabel is about to come, or decides alone.
+bool IsTheModels(const std::string& id, const LiveTask& task, const learn::Proven& proven,
+                 int64_t now_ms) {
+  if (task.gold || task.check || task.have + task.open > 0) return false;
+  if (task.prelabel_version.empty()) return now_ms - task.create_ms < kPrelabelGraceMs;
+  return learn::IsDecidedByModel(proven, id, task.prelabel_version, task.prelabel_confidence);
+}
+
 }  // namespace
 
 Dispatcher::Dispatcher(const DispatcherParts& parts, Policy policy)
@@ -50,25 +57,23 @@ double Dispatcher::Earned(const std::string& contractor, int64_t now_ms) {
   return account.micros;
 }
 
-bool Dispatcher::AwaitsPrelabel(const std::string& project_key) const {
+std::optional<learn::Proven> Dispatcher::Prelabeller(const std::string& project_key) const {
   const absl::StatusOr<store::v1::ProjectRecord> project = parts_.registry->Project(project_key);
-  if (!project.ok() || !project->settings().model_loop().prelabel()) return false;
+  if (!project.ok() || !project->settings().model_loop().prelabel()) return std::nullopt;
   const auto model = parts_.registry->Model(project_key);
-  return model.has_value() && !model->champion().empty();
+  if (!model.has_value() || model->champion().empty()) return std::nullopt;
+  return learn::ProvenOf(project->settings().model_loop(), *model);
 }
 
 void Dispatcher::AddTasks(int64_t now_ms, Snapshot& snapshot) {
   std::map<std::string, std::vector<ReadyTask>> by_project;
-  const std::set<std::string> prelabelled = [&] {
-    std::set<std::string> keys;
-    for (const std::string& key : parts_.view->Projects()) {
-      if (AwaitsPrelabel(key)) keys.insert(key);
-    }
-    return keys;
-  }();
+  std::map<std::string, learn::Proven> prelabellers;
+  for (const std::string& key : parts_.view->Projects()) {
+    if (auto prelabeller = Prelabeller(key)) prelabellers[key] = *std::move(prelabeller);
+  }
   parts_.view->VisitWanting(kTasksPerProject, [&](const std::string& id, const LiveTask& live) {
-    if (!live.gold && !live.check && live.prelabel_version.empty() &&
-        now_ms - live.create_ms < kPrelabelGraceMs && prelabelled.count(live.project) > 0) {
+    const auto prelabeller = prelabellers.find(live.project);
+    if (prelabeller != prelabellers.end() && IsTheModels(id, live, prelabeller->second, now_ms)) {
       return;
     }
     ReadyTask task;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "scheduler/dispatch/matching.h"
 #include "scheduler/dispatch/policy.h"
 #include "scheduler/dispatch/task_view.h"
+#include "scheduler/learn/prelabel_use.h"
 #include "scheduler/quality/score_book.h"
 #include "scheduler/store/log_index.h"
 #include "scheduler/store/registry_view.h"
@@ -52,7 +54,8 @@ class Dispatcher {
   };
 
   Snapshot BuildSnapshot(int64_t now_ms);
-  bool AwaitsPrelabel(const std::string& project_key) const;
+  // The project's champion, where its waiting tasks are prelabelled; else nothing.
+  std::optional<learn::Proven> Prelabeller(const std::string& project_key) const;
   void AddTasks(int64_t now_ms, Snapshot& snapshot);
   void AddContractors(int64_t now_ms, Snapshot& snapshot);
   absl::StatusOr<int> Commit(absl::Time now, std::vector<Choice> choices);
