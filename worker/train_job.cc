@@ -91,7 +91,7 @@ absl::StatusOr<store::v1::JobResult> TrainOcrHandler::Run(const store::v1::JobRe
   }
   std::map<std::string, double> metrics = trained.metrics;
   metrics["items"] = manifest.items_size();
-  metrics["items_unusable"] = round.unusable;
+  metrics["items_unusable"] = round.unusable + static_cast<double>(trained.set_aside.size());
   if (fresh != 0) metrics["fresh"] = 1;
   return Deliver(*blobs, job, trained.model_path, metrics, evaluation, options_.device, start);
 }
