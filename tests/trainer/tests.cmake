@@ -3,6 +3,11 @@ if(FAIRLEAD_BUILD_TRAINER)
     trainer/preference_file_test.cc trainer/reward_form_test.cc trainer/reward_losses_test.cc
     trainer/reward_test.cc
     DEPS fairlead_tensor_file fairlead_reward fairlead_training_files ZLIB::ZLIB LABEL unit)
+  # Without libtorch, whose protobuf would meet SentencePiece's.
+  fairlead_test(trainer_tokenizer_test SOURCES trainer/tokenizer_test.cc
+    trainer/sentencepiece_reference.cc
+    DEPS fairlead_judging PkgConfig::sentencepiece LABEL unit)
+  add_dependencies(trainer_tokenizer_test fairlead-tokenizer)
   fairlead_test(trainer_readout_test SOURCES trainer/readout_test.cc DEPS fairlead_trainer LABEL unit)
   fairlead_test(trainer_report_test SOURCES trainer/report_test.cc DEPS fairlead_training_files
     LABEL unit)
