@@ -124,8 +124,7 @@ class JonkerVolgenant {
       const double* costs = Row(row);
       const int through = column_of_[static_cast<size_t>(row)];
       const double base =
-          through == kNone ? 0
-                           : costs[through] - price_[static_cast<size_t>(through)] - so_far;
+          through == kNone ? 0 : costs[through] - price_[static_cast<size_t>(through)] - so_far;
       size_t nearest = 0;
       for (size_t k = 0; k < open_.size(); ++k) {
         const auto column = static_cast<size_t>(open_[k]);
@@ -144,7 +143,8 @@ class JonkerVolgenant {
       so_far = distance_[static_cast<size_t>(column)];
       open_[nearest] = open_.back();
       open_.pop_back();
-      if (row_of_[static_cast<size_t>(column)] == kNone) return Follow(column, free_row, done, so_far);
+      if (row_of_[static_cast<size_t>(column)] == kNone)
+        return Follow(column, free_row, done, so_far);
       done.push_back(column);
       row = row_of_[static_cast<size_t>(column)];
     }

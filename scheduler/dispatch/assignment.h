@@ -21,9 +21,10 @@ inline constexpr int kUnassigned = -1;
 
 // For each row its column or kUnassigned, each column at most once. As many rows as possible have
 // one; where not all can, the earlier rows rather than the later; and among these ways the sum of
-// the values is the greatest, to a millionth of the greatest value a row. Jonker & Volgenant (1987):
-// column reduction, row reduction, shortest augmenting paths. O(n³) for n = max(rows, columns), in
-// practice near O(n²) where columns are worth much the same to all rows. Memory 8 n² bytes.
+// the values is the greatest, to a millionth of the greatest value a row. Jonker & Volgenant
+// (1987): column reduction, row reduction, shortest augmenting paths. O(n³) for n = max(rows,
+// columns), in practice near O(n²) where columns are worth much the same to all rows. Memory 8 n²
+// bytes.
 std::vector<int> Assign(const PairValues& values);
 
 }  // namespace fairlead::dispatch

@@ -184,9 +184,8 @@ void FreeIndex::Withdraw(absl::string_view contractor) {
 }
 
 FreeIndex::Bucket& FreeIndex::BucketFor(const BucketKey& key, int64_t now_ms) {
-  const std::string name =
-      absl::StrCat(static_cast<int>(key.kind), "/", key.alternatives, "/",
-                   key.gold ? "gold/" : "/", absl::StrJoin(key.skills, ","));
+  const std::string name = absl::StrCat(static_cast<int>(key.kind), "/", key.alternatives, "/",
+                                        key.gold ? "gold/" : "/", absl::StrJoin(key.skills, ","));
   const auto [it, fresh] = buckets_.try_emplace(name);
   if (fresh) {
     it->second = std::make_unique<Bucket>();
@@ -223,9 +222,9 @@ void FreeIndex::Join(Bucket& bucket, Slot slot, int64_t now_ms) {
 
 void FreeIndex::Draw(const Bucket& bucket, Slot slot, Member& member, int64_t now_ms) const {
   member.draw = DrawAt(slot, now_ms) & kDrawMask;
-  const uint64_t seed = quality::MixSeeds(
-      sample_seed_ ^ static_cast<uint64_t>(bucket.key.kind),
-      quality::MixSeeds(entries_[slot].hash, static_cast<uint64_t>(member.draw)));
+  const uint64_t seed =
+      quality::MixSeeds(sample_seed_ ^ static_cast<uint64_t>(bucket.key.kind),
+                        quality::MixSeeds(entries_[slot].hash, static_cast<uint64_t>(member.draw)));
   member.sampled = static_cast<float>(quality::BetaSample(
       quality::kPriorRight + member.right, quality::kPriorWrong + member.wrong, seed));
 }
@@ -233,9 +232,8 @@ void FreeIndex::Draw(const Bucket& bucket, Slot slot, Member& member, int64_t no
 double FreeIndex::KeyOf(const Bucket& bucket, Slot slot, const Totals& totals,
                         int64_t now_ms) const {
   const double gain =
-      bucket.key.gold
-          ? 0
-          : InformationGain({}, bucket.key.alternatives, bucket.ranks.at(slot).sampled);
+      bucket.key.gold ? 0
+                      : InformationGain({}, bucket.key.alternatives, bucket.ranks.at(slot).sampled);
   return Index(FeaturesOf(bucket, slot, gain, totals, now_ms), /*urgency=*/1, policy_);
 }
 
@@ -327,9 +325,8 @@ Features FreeIndex::FeaturesOf(const Bucket& bucket, Slot slot, double gain, con
                                int64_t now_ms) const {
   const Entry& entry = entries_[slot];
   const Member& member = bucket.ranks.at(slot);
-  const double online =
-      static_cast<double>(static_cast<int64_t>(Tenths(now_ms)) - entry.since) /
-      kAccountWindowTenths;
+  const double online = static_cast<double>(static_cast<int64_t>(Tenths(now_ms)) - entry.since) /
+                        kAccountWindowTenths;
   Features f;
   f.information_gain = gain;
   if (bucket.key.gold) {

@@ -66,9 +66,9 @@ class FreeIndex {
   // Brings up to date whose turn it is; called before a round.
   void Refresh(int64_t now_ms);
 
-  size_t free() const { return free_; }       // Contractors with credit.
+  size_t free() const { return free_; }  // Contractors with credit.
   size_t known() const { return by_name_.size(); }
-  size_t bytes() const;                        // Memory of entries and buckets.
+  size_t bytes() const;  // Memory of entries and buckets.
   size_t buckets() const { return buckets_.size(); }
 
   // The rest is for the matcher. Buckets are made when first asked for, O(contractors), and

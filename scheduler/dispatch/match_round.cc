@@ -49,10 +49,7 @@ BucketKey KeyOf(const ReadyTask& task) {
 
 MatchRound::MatchRound(absl::Span<const ReadyTask> tasks, const Policy& policy, uint64_t seed,
                        int64_t now_ms, FreeIndex& index)
-    : index_(index),
-      policy_(policy),
-      now_ms_(now_ms),
-      given_(tasks.size()) {
+    : index_(index), policy_(policy), now_ms_(now_ms), given_(tasks.size()) {
   index_.Refresh(now_ms);
   totals_ = index_.TotalsAt(now_ms);
   for (size_t i = 0; i < tasks.size(); ++i) {

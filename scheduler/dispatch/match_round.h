@@ -34,8 +34,8 @@ struct Ranked {
 
 class MatchRound {
  public:
-  MatchRound(absl::Span<const ReadyTask> tasks, const Policy& policy, uint64_t seed,
-             int64_t now_ms, FreeIndex& index);
+  MatchRound(absl::Span<const ReadyTask> tasks, const Policy& policy, uint64_t seed, int64_t now_ms,
+             FreeIndex& index);
 
   const std::vector<Place>& places() const { return places_; }
   FreeIndex& index() { return index_; }

@@ -35,8 +35,7 @@ class Picker {
     if (gathered_.empty()) return false;
     ranked_.clear();
     for (const Slot slot : gathered_) ranked_.push_back(round_.Weigh(place, slot));
-    choices.push_back(
-        round_.Decide(place, ranked_, refused_, ranked_.size() + refused_.size()));
+    choices.push_back(round_.Decide(place, ranked_, refused_, ranked_.size() + refused_.size()));
     round_.Charge(place, ranked_.front().slot);
     return true;
   }

@@ -66,8 +66,8 @@ class Window {
     const size_t best = demand.places + demand.places / 4 + kSpareCandidates;
     Take(bucket, bucket.ranks.Best(/*newcomers_only=*/false), best, demand.most_pay);
     if (demand.newcomer_floors > 0) {
-      Take(bucket, bucket.ranks.Best(/*newcomers_only=*/true),
-           demand.newcomer_floors + kFloorSpare, demand.most_pay);
+      Take(bucket, bucket.ranks.Best(/*newcomers_only=*/true), demand.newcomer_floors + kFloorSpare,
+           demand.most_pay);
     }
     if (demand.waiting_floors > 0) {
       Take(bucket, bucket.ranks.LongestWaiting(), demand.waiting_floors + kFloorSpare,

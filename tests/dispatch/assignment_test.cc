@@ -23,9 +23,9 @@ void Try(const PairValues& values, size_t row, std::vector<bool>& used, Best now
     int64_t order = 0, best_order = 0;
     for (const bool has : now.who) order = order * 2 + has;
     for (const bool has : best.who) best_order = best_order * 2 + has;
-    const bool better = now.rows != best.rows   ? now.rows > best.rows
+    const bool better = now.rows != best.rows ? now.rows > best.rows
                         : order != best_order ? order > best_order
-                                                : now.sum > best.sum;
+                                              : now.sum > best.sum;
     if (best.who.empty() || better) best = now;
     return;
   }

@@ -195,6 +195,34 @@ TEST(MatchingTest, TheLongestWaitingGetTheirShare) {
   EXPECT_NEAR(longest / 1'000.0, 0.1, 0.03);
 }
 
+// The one who can do both tasks does the one that nobody else can.
+TEST(MatchingTest, AWindowIsAssignedAsAWhole) {
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    Snapshot s;
+    s.contractors = {Contractor(0, 99, 1), Contractor(1, 80, 20)};
+    s.contractors[0].skills = {"latin"};
+    s.tasks = {Task(0), Task(1)};
+    s.tasks[1].required_skills = {"latin"};
+    const auto choices = Match(s, WithoutFloors(), seed, 10);
+    ASSERT_EQ(choices.size(), 2u);
+    EXPECT_EQ(choices[0].contractor, "w1");
+    EXPECT_EQ(choices[1].contractor, "w0");
+    EXPECT_EQ(choices[0].decision.candidates(1).excluded_by(), "matched_elsewhere");
+    EXPECT_TRUE(Replay(choices[0].decision).ok());
+  }
+}
+
+// Fair order stands above the sum of the indices.
+TEST(MatchingTest, EarlierTasksAreServedWhereContractorsAreFew) {
+  Snapshot s;
+  for (int i = 0; i < 3; ++i) s.contractors.push_back(Contractor(i, 50, 5));
+  for (int i = 0; i < 9; ++i) s.tasks.push_back(Task(i));
+  for (int i = 3; i < 9; ++i) s.tasks[i].create_ms = -1'000'000;  // More urgent.
+  std::set<std::string> served;
+  for (const Choice& choice : Match(s, DefaultPolicy(), 1, 100)) served.insert(choice.task);
+  EXPECT_EQ(served, (std::set<std::string>{"t0", "t1", "t2"}));
+}
+
 double Gini(std::vector<double> x) {
   std::sort(x.begin(), x.end());
   double weighted = 0, total = 0;
