@@ -33,7 +33,8 @@ store::v1::LabelRecord LabelByModel(const store::TaskState& task) {
 }  // namespace
 
 store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
-                               const store::TaskState& task, const quality::ScoreBook& scores) {
+                               const store::TaskState& task, const quality::ScoreBook& scores,
+                               const quality::batch::Calibration& calibration) {
   const fairlead::v1::AnswerSchema& schema = project.settings().answer_schema();
   std::vector<quality::Vote> votes;
   for (const store::v1::AnnotationRecord& record : task.annotations) {
@@ -54,7 +55,8 @@ store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
   } else {
     quality::Consensus consensus = quality::Aggregate(schema, votes, model);
     *label.mutable_answer() = std::move(consensus.answer);
-    label.set_confidence(consensus.confidence);
+    label.set_confidence(calibration(consensus.confidence));
+    if (!calibration.identity()) label.set_raw_confidence(consensus.confidence);
     label.set_used_prelabel(consensus.used_prelabel);
     label.set_aggregation(consensus.method);
   }
@@ -78,7 +80,8 @@ absl::Status Collector::Conclude(const store::TaskRef& ref, const store::v1::Pro
   }
   quality::RedundancyLimits limits = quality::Limits(project.settings().redundancy());
   if (!task.record.checks().empty()) limits = quality::LimitsOfCheck(limits);
-  const store::v1::LabelRecord label = LabelOf(project, task, *scores_);
+  const store::v1::LabelRecord label =
+      LabelOf(project, task, *scores_, calibrations_->Of(ref.project));
   bool complete = false;
   int want = task.want;
   if (task.record.has_gold()) {
