@@ -9,6 +9,9 @@ foreach(test api archive assignment full_disk jobs kill)
   fairlead_test(e2e_${test}_test SOURCES e2e/${test}_test.cc DEPS fairlead_e2e_support LABEL e2e TIMEOUT 300)
   add_dependencies(e2e_${test}_test fairlead-scheduler)
 endforeach()
+fairlead_test(e2e_model_loop_test SOURCES e2e/model_loop_test.cc
+  DEPS fairlead_e2e_support fairlead_blob_client LABEL e2e TIMEOUT 300)
+add_dependencies(e2e_model_loop_test fairlead-scheduler)
 if(FAIRLEAD_BUILD_TRAINER)
   fairlead_test(e2e_label_check_test SOURCES e2e/label_check_test.cc
     DEPS fairlead_e2e_support fairlead_demo LABEL long TIMEOUT 1200)

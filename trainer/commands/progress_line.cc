@@ -52,7 +52,7 @@ void PrintSetAside(const std::vector<SetAside>& set_aside) {
   if (set_aside.empty()) return;
   std::fprintf(stderr, "%zu set aside as unusable:\n", set_aside.size());
   for (size_t i = 0; i < std::min(kNamed, set_aside.size()); ++i) {
-    std::fprintf(stderr, "  %s: %s\n", set_aside[i].file.c_str(), set_aside[i].reason.c_str());
+    std::fprintf(stderr, "  %s: %s\n", set_aside[i].id.c_str(), set_aside[i].reason.c_str());
   }
   if (set_aside.size() > kNamed) std::fprintf(stderr, "  …\n");
 }

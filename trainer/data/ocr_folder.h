@@ -11,12 +11,6 @@
 
 namespace fairlead::trainer {
 
-// An item that cannot be used, and why.
-struct SetAside {
-  std::string file;
-  std::string reason;
-};
-
 struct OcrFolder {
   std::vector<OcrExample> examples;
   std::vector<SetAside> set_aside;
