@@ -15,13 +15,14 @@ namespace {
 
 constexpr double kAccountHalfLifeMs = 600'000;
 constexpr int64_t kAccountWindowTenths = 6'000;
-constexpr int64_t kDrawMs = 20'000;
-constexpr int64_t kSweepMs = 10'000;
+constexpr int64_t kDrawMs = 60'000;
+constexpr int64_t kSweepMs = 30'000;
 constexpr int64_t kBucketLifeMs = 600'000;
 constexpr uint32_t kRememberTenths = 36'000;
 constexpr int64_t kEpochMs = 90LL * 86'400'000;  // What lies before counts as so long ago.
 constexpr double kMostScale = 0x1p40;
-constexpr uint32_t kDrawMask = (1u << 18) - 1;
+constexpr uint32_t kDrawMask = (1u << 11) - 1;
+constexpr double kResponsivenessSteps = 255;
 
 }  // namespace
 
@@ -38,6 +39,13 @@ absl::string_view FreeIndex::NameOf(Slot slot) const {
   const Name& name = names_[slot];
   if (name.size >= 0) return {name.text, static_cast<size_t>(name.size)};
   return long_names_.at(slot);
+}
+
+uint64_t FreeIndex::HashOf(Slot slot) const { return StableHash64(NameOf(slot)); }
+
+Slot FreeIndex::Find(absl::string_view contractor) const {
+  const auto found = by_name_.find(contractor);
+  return found == by_name_.end() ? kNoSlot : *found;
 }
 
 Slot FreeIndex::SlotOf(absl::string_view contractor) {
@@ -61,7 +69,7 @@ Slot FreeIndex::SlotOf(absl::string_view contractor) {
     long_names_[slot] = std::string(contractor);
   }
   entries_[slot] = Entry();
-  entries_[slot].hash = StableHash64(contractor);
+  entries_[slot].shift = static_cast<uint32_t>(StableHash64(contractor) % kDrawMs);
   entries_[slot].used = 1;
   by_name_.insert(slot);
   return slot;
@@ -85,8 +93,7 @@ uint32_t FreeIndex::WaitQuantum(const Entry& entry) const {
 
 // Everybody has his own moment, so that the draws do not all change at once.
 uint32_t FreeIndex::DrawAt(Slot slot, int64_t now_ms) const {
-  const int64_t shift = static_cast<int64_t>(entries_[slot].hash % kDrawMs);
-  return static_cast<uint32_t>((now_ms + shift) / kDrawMs) & kDrawMask;
+  return static_cast<uint32_t>((now_ms + entries_[slot].shift) / kDrawMs) & kDrawMask;
 }
 
 // Shares decay all alike, so the weights of what comes grow instead.
@@ -139,11 +146,13 @@ void FreeIndex::SetFree(Slot slot, bool free, int64_t now_ms) {
   if ((entry.free != 0) == free) return;
   entry.free = free ? 1 : 0;
   Count(slot, free ? 1 : -1);
+  const Totals totals = TotalsAt(now_ms);
+  SharedByKind known;
   for (auto& [key, bucket] : buckets_) {
-    if (free) {
-      Join(*bucket, slot, now_ms);
-    } else {
+    if (!free) {
       bucket->ranks.Unlink(slot, WaitQuantum(entry));
+    } else if (bucket->admits[entry.skills] != 0) {
+      Join(*bucket, slot, SharedOf(bucket->key.kind, slot, now_ms, known), totals, now_ms);
     }
   }
 }
@@ -157,7 +166,10 @@ void FreeIndex::Put(absl::string_view contractor, const Availability& availabili
   const Slot slot = SlotOf(contractor);
   SetFree(slot, false, now_ms);
   Entry& entry = entries_[slot];
-  entry.min_pay_micros = availability.min_pay_micros;
+  entry.min_pay_micros = static_cast<float>(availability.min_pay_micros);
+  if (entry.min_pay_micros < availability.min_pay_micros) {
+    entry.min_pay_micros = std::nextafter(entry.min_pay_micros, HUGE_VALF);
+  }
   entry.last_offer = Tenths(availability.last_offer_ms);
   entry.since = Tenths(availability.since_ms);
   entry.until = Tenths(availability.until_ms);
@@ -195,46 +207,70 @@ FreeIndex::Bucket& FreeIndex::BucketFor(const BucketKey& key, int64_t now_ms) {
     for (uint32_t set = 0; set < skill_sets_.size(); ++set) {
       bucket.admits.push_back(Admits(bucket, set));
     }
+    const Totals totals = TotalsAt(now_ms);
     for (Slot slot = 0; slot < slots_; ++slot) {
-      if (entries_[slot].free != 0) Join(bucket, slot, now_ms);
+      const Entry& entry = entries_[slot];
+      if (entry.free == 0 || bucket.admits[entry.skills] == 0) continue;
+      SharedByKind known;
+      Join(bucket, slot, SharedOf(key.kind, slot, now_ms, known), totals, now_ms);
     }
   }
   it->second->asked_ms = now_ms;
   return *it->second;
 }
 
-void FreeIndex::Join(Bucket& bucket, Slot slot, int64_t now_ms) {
-  const Entry& entry = entries_[slot];
-  if (bucket.admits[entry.skills] == 0) return;
-  quality::ContractorScore score = scores_(NameOf(slot), bucket.key.kind);
+const Member& FreeIndex::SharedOf(v1::TaskKind kind, Slot slot, int64_t now_ms,
+                                  SharedByKind& known) const {
+  for (const Shared& shared : known) {
+    if (shared.kind == kind) return shared.member;
+  }
+  quality::ContractorScore score = scores_(NameOf(slot), kind);
   quality::Decay(now_ms, score);
-  const Standing standing =
-      StandingOf(score, bucket.key.alternatives, offer_window_seconds_, policy_);
-  Member& member = bucket.ranks.at(slot);
+  const Standing standing = StandingOf(score, offer_window_seconds_, policy_);
+  Member member;
   member.right = static_cast<float>(standing.right);
   member.wrong = static_cast<float>(standing.wrong);
   member.expected_seconds = static_cast<float>(standing.expected_seconds);
-  member.responsiveness = static_cast<float>(standing.responsiveness);
+  member.responsiveness =
+      static_cast<uint32_t>(standing.responsiveness * kResponsivenessSteps + 0.5) & 0xff;
   member.newcomer = standing.newcomer > 0 ? 1 : 0;
-  Draw(bucket, slot, member, now_ms);
-  bucket.ranks.Link(slot, KeyOf(bucket, slot, TotalsAt(now_ms), now_ms), WaitQuantum(entry));
+  member.draw = DrawAt(slot, now_ms) & kDrawMask;
+  member.sampled = Sample(kind, slot, member);
+  known.push_back({kind, member});
+  return known.back().member;
 }
 
-void FreeIndex::Draw(const Bucket& bucket, Slot slot, Member& member, int64_t now_ms) const {
-  member.draw = DrawAt(slot, now_ms) & kDrawMask;
+void FreeIndex::Join(Bucket& bucket, Slot slot, const Member& shared, const Totals& totals,
+                     int64_t now_ms) {
+  Member& member = bucket.ranks.at(slot);
+  member = shared;
+  SetGain(bucket, slot, member);
+  bucket.ranks.Link(slot, KeyOf(bucket, slot, totals, now_ms), WaitQuantum(entries_[slot]));
+}
+
+float FreeIndex::Sample(v1::TaskKind kind, Slot slot, const Member& member) const {
   const uint64_t seed =
-      quality::MixSeeds(sample_seed_ ^ static_cast<uint64_t>(bucket.key.kind),
-                        quality::MixSeeds(entries_[slot].hash, static_cast<uint64_t>(member.draw)));
-  member.sampled = static_cast<float>(quality::BetaSample(
-      quality::kPriorRight + member.right, quality::kPriorWrong + member.wrong, seed));
+      quality::MixSeeds(sample_seed_ ^ static_cast<uint64_t>(kind),
+                        quality::MixSeeds(HashOf(slot), static_cast<uint64_t>(member.draw)));
+  return static_cast<float>(quality::BetaSample(quality::kPriorRight + member.right,
+                                                quality::kPriorWrong + member.wrong, seed));
+}
+
+void FreeIndex::SetGain(const Bucket& bucket, Slot slot, Member& member) const {
+  if (!bucket.key.gold) {
+    member.gain = static_cast<float>(InformationGain({}, bucket.key.alternatives, member.sampled));
+    return;
+  }
+  quality::ContractorScore score;
+  score.right = member.right;
+  score.wrong = member.wrong;
+  member.gain = static_cast<float>(
+      GoldGain(quality::QualitySd(score), newcomer_sd_, entries_[slot].gold_open));
 }
 
 double FreeIndex::KeyOf(const Bucket& bucket, Slot slot, const Totals& totals,
                         int64_t now_ms) const {
-  const double gain =
-      bucket.key.gold ? 0
-                      : InformationGain({}, bucket.key.alternatives, bucket.ranks.at(slot).sampled);
-  return Index(FeaturesOf(bucket, slot, gain, totals, now_ms), /*urgency=*/1, policy_);
+  return Index(FeaturesOf(bucket, slot, totals, now_ms), /*urgency=*/1, policy_);
 }
 
 void FreeIndex::Refresh(int64_t now_ms) {
@@ -293,7 +329,11 @@ bool FreeIndex::In(const Bucket& bucket, Slot slot) { return bucket.ranks.at(slo
 
 const Member& FreeIndex::MemberAt(Bucket& bucket, Slot slot, int64_t now_ms) {
   Member& member = bucket.ranks.at(slot);
-  if (member.draw != DrawAt(slot, now_ms)) Draw(bucket, slot, member, now_ms);
+  const uint32_t draw = DrawAt(slot, now_ms) & kDrawMask;
+  if (member.draw == draw) return member;
+  member.draw = draw & kDrawMask;
+  member.sampled = Sample(bucket.key.kind, slot, member);
+  SetGain(bucket, slot, member);
   return member;
 }
 
@@ -321,20 +361,14 @@ double FreeIndex::WaitingOf(Slot slot, int64_t now_ms) const {
   return static_cast<double>(std::max<int64_t>(tenths, 0)) / (10 * policy_.waiting_window_seconds);
 }
 
-Features FreeIndex::FeaturesOf(const Bucket& bucket, Slot slot, double gain, const Totals& totals,
+Features FreeIndex::FeaturesOf(const Bucket& bucket, Slot slot, const Totals& totals,
                                int64_t now_ms) const {
   const Entry& entry = entries_[slot];
   const Member& member = bucket.ranks.at(slot);
   const double online = static_cast<double>(static_cast<int64_t>(Tenths(now_ms)) - entry.since) /
                         kAccountWindowTenths;
   Features f;
-  f.information_gain = gain;
-  if (bucket.key.gold) {
-    quality::ContractorScore score;
-    score.right = member.right;
-    score.wrong = member.wrong;
-    f.information_gain = GoldGain(quality::QualitySd(score), newcomer_sd_, entry.gold_open);
-  }
+  f.information_gain = member.gain;
   f.expected_seconds = member.expected_seconds;
   f.fair_share = FairShare(entry.earned, std::clamp(online, 0.0, 1.0), totals);
   f.waiting = std::min(WaitingOf(slot, now_ms), kMaxWaiting);
@@ -342,7 +376,7 @@ Features FreeIndex::FeaturesOf(const Bucket& bucket, Slot slot, double gain, con
     const double evidence = static_cast<double>(member.right) + member.wrong;
     f.newcomer = std::max(0.0, 1 - evidence / policy_.newcomer_evidence);
   }
-  f.responsiveness = member.responsiveness;
+  f.responsiveness = member.responsiveness / kResponsivenessSteps;
   return f;
 }
 

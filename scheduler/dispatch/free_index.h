@@ -4,11 +4,11 @@
 // its number of alternatives and the skills it needs; gold has buckets of its own, for it ranks
 // differently. Not thread-safe; no clock, no I/O.
 //
-// A contractor's Thompson sample is drawn for twenty seconds at a time (a draw) and is part of the
+// A contractor's Thompson sample is drawn for a minute at a time (a draw) and is part of the
 // rank, so that the best of a bucket are the best by the formula itself and not by a guess at it.
 // A sample depends on the contractor, his evidence, the draw and the index's seed alone. What only
 // passing time changes (waits, shares, draws) is brought up to date by Refresh() in turn, everybody
-// within ten seconds.
+// within thirty seconds.
 #pragma once
 
 #include <cstddef>
@@ -21,6 +21,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
 #include "fairlead/v1/resources.pb.h"
 #include "scheduler/dispatch/policy.h"
@@ -82,7 +83,8 @@ class FreeIndex {
   Bucket& BucketFor(const BucketKey& key, int64_t now_ms);
 
   absl::string_view NameOf(Slot slot) const;
-  uint64_t HashOf(Slot slot) const { return entries_[slot].hash; }
+  Slot Find(absl::string_view contractor) const;  // kNoSlot where he is not known.
+  uint64_t HashOf(Slot slot) const;
   double MinPayOf(Slot slot) const { return entries_[slot].min_pay_micros; }
   // False (and no longer found) for one whose time has passed.
   bool Present(Slot slot, int64_t now_ms);
@@ -96,16 +98,15 @@ class FreeIndex {
   double Scaled(double micros, int64_t now_ms) const { return micros * Scale(now_ms); }
   // Waiting windows since his last offer, not limited.
   double WaitingOf(Slot slot, int64_t now_ms) const;
-  // All but the floor; `gain` as InformationGain for the task at hand, unless it is gold.
-  Features FeaturesOf(const Bucket& bucket, Slot slot, double gain, const Totals& totals,
-                      int64_t now_ms) const;
+  // All but the floor, with Member.gain: of a task about which nothing is known yet, or gold.
+  Features FeaturesOf(const Bucket& bucket, Slot slot, const Totals& totals, int64_t now_ms) const;
   // He is offered a task: credit, share, wait and gold in hand follow.
   void Charge(Slot slot, double pay_micros, bool gold, int64_t now_ms);
 
  private:
   struct Entry {
-    uint64_t hash = 0;
-    double min_pay_micros = 0;
+    uint32_t shift = 0;        // Of his draws, in milliseconds.
+    float min_pay_micros = 0;  // Rounded up, where it must be.
     float earned = 0;  // Micros · 2^(time / half-life), see Scale().
     // Tenths of seconds since base_ms_.
     uint32_t last_offer = 0, since = 0, until = 0;
@@ -116,9 +117,9 @@ class FreeIndex {
     uint16_t credit = 0;
     uint16_t gold_open = 0;
   };
-  static_assert(sizeof(Entry) == 40);
+  static_assert(sizeof(Entry) == 32);
   struct Name {
-    static constexpr size_t kInline = 27;
+    static constexpr size_t kInline = 26;
     int8_t size = 0;  // Below 0: in long_names_.
     char text[kInline];
   };
@@ -147,8 +148,16 @@ class FreeIndex {
   bool Admits(const Bucket& bucket, uint32_t skills) const;
   void Count(Slot slot, int sign);
   void SetFree(Slot slot, bool free, int64_t now_ms);
-  void Join(Bucket& bucket, Slot slot, int64_t now_ms);
-  void Draw(const Bucket& bucket, Slot slot, Member& member, int64_t now_ms) const;
+  // What buckets of one kind of work share of a contractor.
+  struct Shared {
+    v1::TaskKind kind;
+    Member member;
+  };
+  using SharedByKind = absl::InlinedVector<Shared, 4>;
+  const Member& SharedOf(v1::TaskKind kind, Slot slot, int64_t now_ms, SharedByKind& known) const;
+  void Join(Bucket& bucket, Slot slot, const Member& shared, const Totals& totals, int64_t now_ms);
+  float Sample(v1::TaskKind kind, Slot slot, const Member& member) const;
+  void SetGain(const Bucket& bucket, Slot slot, Member& member) const;
   double KeyOf(const Bucket& bucket, Slot slot, const Totals& totals, int64_t now_ms) const;
   void RefreshOne(Slot slot, const Totals& totals, int64_t now_ms);
   void Forget(Slot slot);

@@ -22,7 +22,7 @@ double AlternativesOf(const ReadyTask& task) {
 
 // The probabilities that are known; a confidence below guessing says nothing.
 absl::Span<const double> Known(const ReadyTask& task) {
-  if (!(task.confidence * AlternativesOf(task) > 1)) return {};
+  if (task.gold || !(task.confidence * AlternativesOf(task) > 1)) return {};
   return absl::MakeConstSpan(&task.confidence, 1);
 }
 
@@ -75,11 +75,6 @@ const char* MatchRound::Obstacle(const Place& place, Slot slot) const {
   return nullptr;
 }
 
-bool MatchRound::HasTask(const Place& place, Slot slot) const {
-  const std::vector<Slot>& given = given_[place.task_number];
-  return std::find(given.begin(), given.end(), slot) != given.end();
-}
-
 double MatchRound::FloorClaim(const Place& place, Slot slot) const {
   if (place.floor == Floor::kNewcomer) return place.bucket->ranks.at(slot).newcomer != 0 ? 1 : 0;
   // The longer the wait, the stronger the claim, and so the order within the floor.
@@ -92,16 +87,31 @@ double MatchRound::FloorClaim(const Place& place, Slot slot) const {
 
 Ranked MatchRound::Weigh(const Place& place, Slot slot) {
   const Member& member = index_.MemberAt(*place.bucket, slot, now_ms_);
-  const double gain =
-      place.task->gold
-          ? 0
-          : InformationGain(Known(*place.task), place.bucket->key.alternatives, member.sampled);
   Ranked ranked;
   ranked.slot = slot;
-  ranked.features = index_.FeaturesOf(*place.bucket, slot, gain, totals_, now_ms_);
+  ranked.features = index_.FeaturesOf(*place.bucket, slot, totals_, now_ms_);
+  if (const absl::Span<const double> known = Known(*place.task); !known.empty()) {
+    ranked.features.information_gain =
+        InformationGain(known, place.bucket->key.alternatives, member.sampled);
+  }
   ranked.features.floor_claim = FloorClaim(place, slot);
   ranked.index = Index(ranked.features, place.urgency, policy_);
   return ranked;
+}
+
+double MatchRound::BaseIndex(FreeIndex::Bucket& bucket, Slot slot) {
+  index_.MemberAt(bucket, slot, now_ms_);
+  return Index(index_.FeaturesOf(bucket, slot, totals_, now_ms_), /*urgency=*/1, policy_);
+}
+
+double MatchRound::Factor(const Place& place, Slot slot) {
+  double factor = place.urgency;
+  if (const absl::Span<const double> known = Known(*place.task); !known.empty()) {
+    const Member& member = place.bucket->ranks.at(slot);
+    factor *= InformationGain(known, place.bucket->key.alternatives, member.sampled) / member.gain;
+  }
+  if (place.floor != Floor::kNone) factor *= 1 + policy_.floor * FloorClaim(place, slot);
+  return factor;
 }
 
 bool MatchRound::Before(const Place& place, const Ranked& a, const Ranked& b) const {

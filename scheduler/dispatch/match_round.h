@@ -43,11 +43,15 @@ class MatchRound {
 
   // nullptr where he may have the place, else why not.
   const char* Obstacle(const Place& place, Slot slot) const;
-  // Whether the round has given the task to him already.
-  bool HasTask(const Place& place, Slot slot) const;
+  // Those whom the round has given the task already.
+  const std::vector<Slot>& Given(const Place& place) const { return given_[place.task_number]; }
   double FloorClaim(const Place& place, Slot slot) const;
   // By the formula.
   Ranked Weigh(const Place& place, Slot slot);
+  // The index of a task about which nothing is known, without urgency and floor; and by what the
+  // place's own differs from it: equal to Weigh() but for rounding.
+  double BaseIndex(FreeIndex::Bucket& bucket, Slot slot);
+  double Factor(const Place& place, Slot slot);
   // Better first. Equal indices: the larger share due, the longer wait, then a seeded draw; never
   // id or arrival.
   bool Before(const Place& place, const Ranked& a, const Ranked& b) const;

@@ -13,8 +13,8 @@ namespace fairlead::dispatch {
 namespace {
 
 // So many times the places of a window must be free for each place to be filled by itself.
-constexpr size_t kPlenty = 4;
-constexpr int kLongestWaiting = kMaxCandidates / 8;
+constexpr size_t kPlenty = 2;
+constexpr int kLongestWaiting = kMaxCandidates / 4;
 
 // Fills places one by one.
 class Picker {
@@ -28,8 +28,7 @@ class Picker {
     RankBucket& ranks = place.bucket->ranks;
     const bool newcomers_first = place.task->gold || place.floor == Floor::kNewcomer;
     if (newcomers_first) Gather(place, ranks.Best(/*newcomers_only=*/true), kMaxCandidates / 4);
-    const int waiting = place.floor == Floor::kWaiting ? kMaxCandidates / 4 : kLongestWaiting;
-    Gather(place, ranks.LongestWaiting(), waiting);
+    Gather(place, ranks.LongestWaiting(), kLongestWaiting);
     Gather(place, ranks.Best(/*newcomers_only=*/false),
            kMaxCandidates - static_cast<int>(gathered_.size()));
     if (gathered_.empty()) return false;
@@ -42,9 +41,15 @@ class Picker {
 
  private:
   void Gather(const Place& place, RankBucket::Walk walk, int wanted) {
+    const auto has = [](const std::vector<Slot>& slots, size_t first, Slot slot) {
+      const auto end = slots.begin() + static_cast<std::ptrdiff_t>(first);
+      return std::find(slots.begin(), end, slot) != end;
+    };
+    const size_t before = gathered_.size();  // A walk passes nobody twice.
+    const std::vector<Slot>& given = round_.Given(place);
     for (Slot slot = walk.Next(); slot != kNoSlot && wanted > 0; slot = walk.Next()) {
-      if (!round_.index().Present(slot, round_.now_ms()) || round_.HasTask(place, slot) ||
-          std::find(gathered_.begin(), gathered_.end(), slot) != gathered_.end()) {
+      if (!round_.index().Present(slot, round_.now_ms()) || has(given, given.size(), slot) ||
+          has(gathered_, before, slot)) {
         continue;
       }
       if (const char* obstacle = round_.Obstacle(place, slot); obstacle != nullptr) {
@@ -84,7 +89,11 @@ std::vector<Choice> Match(absl::Span<const ReadyTask> tasks, const Policy& polic
       for (const Place* place : AssignWindow(window, round, choices)) picker.Fill(*place, choices);
       continue;
     }
-    for (const Place& place : window) picker.Fill(place, choices);
+    std::vector<const Place*> by_urgency;
+    for (const Place& place : window) by_urgency.push_back(&place);
+    std::stable_sort(by_urgency.begin(), by_urgency.end(),
+                     [](const Place* a, const Place* b) { return a->urgency > b->urgency; });
+    for (const Place* place : by_urgency) picker.Fill(*place, choices);
   }
   return choices;
 }

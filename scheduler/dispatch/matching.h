@@ -1,12 +1,12 @@
 // Which ready task goes to which free contractor (hop 5). Pure: no clock, no I/O; the same index,
 // tasks, policy and seed give the same choices.
 //
-// Where there are far more contractors than places, each place in the caller's order of tasks goes
-// to the best index (policy.h) among at most 64 candidates: the best of its bucket (free_index.h)
-// and the longest waiting. Where places are scarce in no such way (a quarter of the free
-// contractors or more), the places of a window are assigned together, so that the sum of the
-// indices is the greatest (assignment.h): among the best of each bucket, as many as the bucket has
-// places and a quarter more. Earlier places are filled first in any case.
+// Where there are at least twice as many free contractors as places, each place goes to the best
+// index (policy.h) among at most 32 candidates: the best of its bucket (free_index.h) and the
+// longest waiting; the most urgent places choose first, for all are filled. Where contractors are
+// scarcer, the places of a window are assigned together, so that the sum of the indices is the
+// greatest (assignment.h): among the best of each bucket, as many as the window has places. Then
+// earlier places in the caller's order of tasks are filled rather than later ones.
 //
 // Floors: a seeded share of the places is kept for newcomers and another for those who have waited
 // beyond the window, wherever such a contractor is eligible. Nobody gets the same task twice, more
@@ -27,8 +27,8 @@
 
 namespace fairlead::dispatch {
 
-inline constexpr int kMaxCandidates = 64;  // A place, outside windows.
-inline constexpr int kMaxWindow = 512;     // Places that are assigned together.
+inline constexpr int kMaxCandidates = 32;  // A place, outside windows.
+inline constexpr int kMaxWindow = 1'024;   // Places that are assigned together.
 
 struct ReadyTask {
   std::string task, project;
@@ -51,7 +51,7 @@ struct Choice {
 };
 
 // At most max_choices choices, for `tasks` in fair order; those chosen are charged in the index,
-// which is refreshed first. Cost: about 64 index computations a choice, or for a window of n places
+// which is refreshed first. Cost: about 32 index computations a choice, or for a window of n places
 // among m contractors n · m of them and one Assign().
 std::vector<Choice> Match(absl::Span<const ReadyTask> tasks, const Policy& policy, uint64_t seed,
                           int max_choices, int64_t now_ms, FreeIndex& index);

@@ -30,7 +30,7 @@ class Blocks {
   size_t bytes() const { return blocks_.size() * (kBlock * sizeof(T) + sizeof(blocks_[0])); }
 
  private:
-  static constexpr size_t kBlock = 1'024;
+  static constexpr size_t kBlock = 256;
   std::vector<std::unique_ptr<T[]>> blocks_;
 };
 
@@ -41,11 +41,12 @@ struct Member {
   };
   float right = 0, wrong = 0;  // As in Standing.
   float expected_seconds = 1;
-  float responsiveness = 1;
   float sampled = 0;  // The quality drawn for `draw`.
+  float gain = 0;     // InformationGain of it while nothing is known about a task; GoldGain else.
   Link rank, wait;
   uint32_t level : 11 = 0;
-  uint32_t draw : 18 = 0;
+  uint32_t draw : 11 = 0;
+  uint32_t responsiveness : 8 = 0;  // In 255ths.
   uint32_t newcomer : 1 = 0;
   uint32_t linked : 1 = 0;
 };

@@ -9,8 +9,7 @@
 namespace fairlead::dispatch {
 namespace {
 
-constexpr size_t kSpareCandidates = 64;  // Beyond a quarter of the places.
-constexpr size_t kFloorSpare = 16;
+constexpr size_t kSpare = 16;     // For those who may not have some of the places.
 constexpr size_t kMostTaken = 3;  // Shown of those who got another place.
 
 // What a bucket's places ask for together.
@@ -35,6 +34,7 @@ class Window {
       demand.most_pay = std::max(demand.most_pay, place.task->pay_micros);
     }
     for (const auto& [bucket, demand] : demands) Gather(*bucket, demand);
+    for (const auto& [bucket, demand] : demands) Weigh(*bucket);
     values_ = PairValues(places_.size(), columns_.size());
     for (size_t row = 0; row < places_.size(); ++row) Fill(row);
   }
@@ -63,23 +63,21 @@ class Window {
 
  private:
   void Gather(FreeIndex::Bucket& bucket, const Demand& demand) {
-    const size_t best = demand.places + demand.places / 4 + kSpareCandidates;
-    Take(bucket, bucket.ranks.Best(/*newcomers_only=*/false), best, demand.most_pay);
+    // The other places of the window take at most as many of a bucket's best as there are of them.
+    Take(bucket.ranks.Best(/*newcomers_only=*/false), places_.size() + kSpare, demand.most_pay);
     if (demand.newcomer_floors > 0) {
-      Take(bucket, bucket.ranks.Best(/*newcomers_only=*/true), demand.newcomer_floors + kFloorSpare,
+      Take(bucket.ranks.Best(/*newcomers_only=*/true), demand.newcomer_floors + kSpare,
            demand.most_pay);
     }
     if (demand.waiting_floors > 0) {
-      Take(bucket, bucket.ranks.LongestWaiting(), demand.waiting_floors + kFloorSpare,
-           demand.most_pay);
+      Take(bucket.ranks.LongestWaiting(), demand.waiting_floors + kSpare, demand.most_pay);
     }
   }
 
-  void Take(FreeIndex::Bucket& bucket, RankBucket::Walk walk, size_t wanted, double most_pay) {
+  void Take(RankBucket::Walk walk, size_t wanted, double most_pay) {
     FreeIndex& index = round_.index();
     for (Slot slot = walk.Next(); slot != kNoSlot && wanted > 0; slot = walk.Next()) {
       if (index.MinPayOf(slot) > most_pay || !index.Present(slot, round_.now_ms())) continue;
-      index.MemberAt(bucket, slot, round_.now_ms());
       if (column_of_.try_emplace(slot, columns_.size()).second) columns_.push_back(slot);
       --wanted;
     }
@@ -87,14 +85,27 @@ class Window {
 
   void Fill(size_t row) {
     const Place& place = places_[row];
+    const std::vector<double>& base = bases_.at(place.bucket);
     double* values = values_[row];
     for (size_t column = 0; column < columns_.size(); ++column) {
       const Slot slot = columns_[column];
-      if (!FreeIndex::In(*place.bucket, slot) || round_.HasTask(place, slot) ||
-          round_.Obstacle(place, slot) != nullptr) {
-        continue;
-      }
-      values[column] = round_.Weigh(place, slot).index;
+      if (base[column] < 0 || round_.index().MinPayOf(slot) > place.task->pay_micros) continue;
+      values[column] = base[column] * round_.Factor(place, slot);
+    }
+    const auto forbid = [&](Slot slot) {
+      const auto found = column_of_.find(slot);
+      if (found != column_of_.end()) values[found->second] = -1;
+    };
+    for (const std::string& name : place.task->excluded) forbid(round_.index().Find(name));
+    for (const Slot slot : round_.Given(place)) forbid(slot);
+  }
+
+  void Weigh(FreeIndex::Bucket& bucket) {
+    std::vector<double>& base = bases_[&bucket];
+    base.assign(columns_.size(), -1);
+    for (size_t column = 0; column < columns_.size(); ++column) {
+      if (!FreeIndex::In(bucket, columns_[column])) continue;
+      base[column] = round_.BaseIndex(bucket, columns_[column]);
     }
   }
 
@@ -145,6 +156,7 @@ class Window {
   MatchRound& round_;
   std::vector<Slot> columns_;
   absl::flat_hash_map<Slot, size_t> column_of_;
+  absl::flat_hash_map<FreeIndex::Bucket*, std::vector<double>> bases_;  // By column.
   PairValues values_;
   std::vector<int> assigned_, row_of_;
 };
