@@ -28,7 +28,7 @@ struct OcrExample {
 };
 
 // An example that cannot be used, and why.
-struct SetAside {
+struct OcrSetAside {
   std::string id;  // Of the example; in a folder its file.
   std::string reason;
 };
@@ -112,7 +112,7 @@ struct OcrTrainResult {
   std::string variant, head;
   std::vector<HeadTrial> trials;  // Empty when the head was given or there was nothing to choose.
   // Training examples whose text is longer than the head can hold; counted as "train.set_aside".
-  std::vector<SetAside> set_aside;
+  std::vector<OcrSetAside> set_aside;
 };
 
 // Trains and writes `output_path`. INVALID_ARGUMENT for unusable data or options (which and why),

@@ -47,7 +47,7 @@ std::function<Command()> StopOnSignal() {
   return [] { return stop_requested != 0 ? Command::kCheckpointAndStop : Command::kContinue; };
 }
 
-void PrintSetAside(const std::vector<SetAside>& set_aside) {
+void PrintSetAside(const std::vector<OcrSetAside>& set_aside) {
   constexpr size_t kNamed = 5;
   if (set_aside.empty()) return;
   std::fprintf(stderr, "%zu set aside as unusable:\n", set_aside.size());

@@ -19,9 +19,9 @@ struct TextLimit {
 };
 
 struct TextFit {
-  std::vector<bool> usable;         // One an example; unusable are only ever training examples.
-  std::vector<SetAside> set_aside;  // Those, in order, with the limit in the reason.
-  int longest = 0;                  // Characters of the longest usable training text.
+  std::vector<bool> usable;            // One an example; unusable are only ever training examples.
+  std::vector<OcrSetAside> set_aside;  // Those, in order, with the limit in the reason.
+  int longest = 0;                     // Characters of the longest usable training text.
 };
 
 // INVALID_ARGUMENT when a text is not UTF-8, or no training text fits.

@@ -72,7 +72,7 @@ class OcrTrainer {
   OcrConfig config_;
   TrainPlan plan_;
   OcrDataset set_;
-  std::vector<SetAside> set_aside_;
+  std::vector<OcrSetAside> set_aside_;
   std::string data_digest_, run_digest_;
   OcrNet net_{nullptr};
   std::unique_ptr<FlatParameters> parameters_;
