@@ -162,7 +162,8 @@ TEST(LengthLossTest, EqualsPearsonsCorrelationsAndItsSlopesFiniteDifferences) {
   EXPECT_NEAR(at, -rho - Correlation(nuisance, length, 0, absl::MakeSpan(unused)), 1e-12);
   const double step = 1e-6;
   for (size_t i = 0; i < 7; ++i) {
-    for (auto [scores, slopes] : {std::pair(&quality, &of_quality), {&nuisance, &of_nuisance}}) {
+    for (auto [scores, slopes] :
+         {std::pair(&quality, &of_quality), std::pair(&nuisance, &of_nuisance)}) {
       (*scores)[i] += step;
       const double above = loss();
       (*scores)[i] -= 2 * step;
