@@ -185,13 +185,13 @@ TEST_F(RewardTransformerFileTest, HostileFilesAreRefusedWithTheReason) {
 
 TEST(RewardTransformerTest, LengthIsLearntBesideAndNotServed) {
   // The longer response wins, whatever it says.
-  std::vector<PreferenceItem> items = OrderedPairs(240);
+  std::vector<PreferenceItem> items = OrderedPairs(400);
   for (PreferenceItem& item : items) {
     item.comparisons = {{0, 1, 1.0}};
     for (int i = 0; i < 8; ++i) absl::StrAppend(&item.responses[0], " sun");
     item.split = Split::kTrain;
   }
-  auto options = TransformerOptions(4);
+  auto options = TransformerOptions(6);
   ASSERT_TRUE(TrainReward(items, options, ModelPath("length")).ok());
   options.drop_length = true;
   ASSERT_TRUE(TrainReward(items, options, ModelPath("dropped")).ok());

@@ -69,34 +69,44 @@ TEST(AttentionTest, PackedEqualsPaddedForwardAndBackward) {
   EXPECT_GT(padded.grad().abs().max().item<double>(), 0.1);
 }
 
-// d score / d weight along a random direction of each tensor, by central differences.
+// d score / d weight in float32 against float64, and that along a random direction of each tensor
+// against central differences.
 TEST(TransformerNetTest, SlopesAreThoseOfFiniteDifferences) {
   const TransformerShape shape = {
       .vocabulary = 20, .width = 16, .layers = 2, .heads = 2, .positions = 12};
-  TransformerNet net(shape, 4);
+  TransformerNet single(shape, 4), net(shape, 4);
   torch::manual_seed(2);
+  const torch::Tensor head = torch::randn({2, 16});
   {
     torch::NoGradGuard no_grad;
-    net.named_parameters()["head_weight"].normal_();
+    for (TransformerNet* each : {&single, &net}) {
+      each->named_parameters()["head_weight"].copy_(head);
+    }
   }
-  const std::vector<TokenRow> rows = RandomRows(4, 12, 20, 7);
-  const PackedRows packed = Pack(rows, torch::kCPU);
+  net.to(torch::kFloat64);
+  PackedRows rows = Pack(RandomRows(4, 12, 20, 7), torch::kCPU);
   const torch::Tensor mix = torch::randn({4, 2});
-  (net.forward(packed) * mix).sum().backward();
+  (single.forward(rows) * mix).sum().backward();
+  rows.pool = rows.pool.to(torch::kFloat64);
+  const auto loss = [&] { return (net.forward(rows) * mix).sum(); };
+  loss().backward();
   for (const auto& item : net.named_parameters()) {
     torch::NoGradGuard no_grad;
     torch::Tensor value = item.value();
     const torch::Tensor kept = value.clone();
     const torch::Tensor way = torch::randn_like(value);
     const double slope = (value.grad() * way).sum().item<double>();
-    const double step = 2e-3 / std::sqrt(static_cast<double>(value.numel()));
+    const double step = 1e-6;
     const auto at = [&](double distance) {
       value.copy_(kept + way * distance);
-      return (net.forward(packed) * mix).sum().to(torch::kFloat64).item<double>();
+      return loss().item<double>();
     };
     const double measured = (at(step) - at(-step)) / (2 * step);
     value.copy_(kept);
-    EXPECT_NEAR(measured, slope, 0.02 * std::abs(slope) + 0.02) << item.key();
+    EXPECT_NEAR(measured, slope, 1e-5 * std::abs(slope) + 1e-6) << item.key();
+    const torch::Tensor difference = single.named_parameters()[item.key()].grad() - value.grad();
+    EXPECT_LT(difference.norm().item<double>(), 1e-4 * value.grad().norm().item<double>() + 1e-5)
+        << item.key();
   }
 }
 
