@@ -199,7 +199,7 @@ struct RewardTrainOptions {
   // Of a transformer's training.
   std::string device = "auto";  // cpu | cuda | auto.
   int threads = 1;
-  int epochs = 3;  // At most, 1–20; one that makes held-out prompts less likely is the last.
+  int epochs = 3;  // At most, 1–20; two in a row without gain on held-out prompts end it.
 };
 
 struct RewardMetrics {

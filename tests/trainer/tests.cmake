@@ -17,6 +17,10 @@ if(FAIRLEAD_BUILD_TRAINER)
     DEPS absl::strings LABEL unit)
   target_compile_definitions(trainer_cuda_config_test PRIVATE
     FAIRLEAD_CMAKE="${CMAKE_COMMAND}" FAIRLEAD_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}")
+  fairlead_test(trainer_transformer_test SOURCES trainer/transformer_test.cc
+    DEPS fairlead_transformer ${TORCH_LIBRARIES} LABEL unit)
+  fairlead_test(trainer_reward_transformer_test SOURCES trainer/reward_transformer_test.cc
+    DEPS fairlead_reward LABEL unit)
   fairlead_test(trainer_ocr_test SOURCES trainer/ocr_test.cc
     DEPS fairlead_trainer Freetype::Freetype LABEL e2e TIMEOUT 600)
   fairlead_test(trainer_label_check_test SOURCES trainer/label_check_test.cc

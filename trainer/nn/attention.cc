@@ -145,7 +145,8 @@ torch::Tensor PaddedAttention(const torch::Tensor& queries_keys_values, const Se
   int64_t longest = 0;
   for (int64_t i = 0; i < count; ++i) longest = std::max(longest, sequences.Length(i));
   std::vector<int64_t> places;
-  torch::Tensor mask = torch::full({count, 1, 1, longest}, -INFINITY);
+  torch::Tensor mask =
+      torch::full({count, 1, 1, longest}, -INFINITY, queries_keys_values.options().device("cpu"));
   for (int64_t i = 0; i < count; ++i) {
     for (int64_t t = 0; t < sequences.Length(i); ++t) places.push_back(i * longest + t);
     mask[i].slice(2, 0, sequences.Length(i)).fill_(0);
@@ -165,7 +166,9 @@ torch::Tensor PaddedAttention(const torch::Tensor& queries_keys_values, const Se
 
 torch::Tensor Attention(const torch::Tensor& queries_keys_values, const Sequences& sequences,
                         int64_t heads) {
-  if (!queries_keys_values.is_cpu() || FindBlas() == nullptr) {
+  const bool packs = queries_keys_values.is_cpu() && FindBlas() != nullptr &&
+                     queries_keys_values.scalar_type() == torch::kFloat32;
+  if (!packs) {
     return PaddedAttention(queries_keys_values, sequences, heads);
   }
   return PackedAttention::apply(queries_keys_values.contiguous(), sequences.offsets, heads);

@@ -18,9 +18,8 @@ struct Sequences {
 };
 
 // (tokens, 3 · width): queries, keys and values of every token, each heads × (width / heads) → what
-// each token gathers, (tokens, width). On the CPU matrix products straight out of and into these
-// buffers, by the BLAS that libtorch has loaded; on a device, or without such a BLAS, as
-// PaddedAttention.
+// each token gathers, (tokens, width). Of float32 on the CPU matrix products straight out of and
+// into these buffers, by the BLAS that libtorch has loaded; otherwise as PaddedAttention.
 torch::Tensor Attention(const torch::Tensor& queries_keys_values, const Sequences& sequences,
                         int64_t heads);
 

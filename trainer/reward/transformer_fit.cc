@@ -23,6 +23,7 @@ constexpr double kPeakRate = 1e-3;
 constexpr double kWarmRate = kPeakRate / 3;  // From a champion.
 // Pieces of a row that a step does not see: without, words are learnt by heart in one epoch.
 constexpr double kHidden = 0.1;
+constexpr int kPatience = 2;  // Epochs in a row that may be no better.
 constexpr double kLengthWeight = 1.0;
 constexpr uint32_t kOrderPurpose = 0x04DE;
 constexpr uint32_t kHidePurpose = 0x41DE;
@@ -228,7 +229,10 @@ absl::StatusOr<TransformerFit> FitTransformer(const std::vector<const Preference
     std::vector<ScoredPair> pairs = PairsBy(*scorer, judged);
     double factor = 1;
     std::vector<double> losses = LossesAtBest(pairs, factor);
-    if (!held.empty() && !(Mean(losses) < least)) break;
+    if (!held.empty() && !(Mean(losses) < least)) {
+      if (epoch + 1 >= fit.epochs + kPatience) break;
+      continue;
+    }
     least = Mean(losses);
     fit.losses = std::move(losses);
     fit.epochs = epoch + 1;

@@ -59,7 +59,7 @@ TransformerNet::TransformerNet(const TransformerShape& shape, uint64_t seed)
   // What is added to the stream starts small, so that depth does not change its size.
   const double added = spread / std::sqrt(2.0 * shape.layers);
   pieces_ = Add("pieces", {shape.vocabulary, width}, 0.1);
-  places_ = Add("places", {shape.positions, width}, 0.02);
+  places_ = Add("places", {shape.positions, width}, 0.1);
   for (int i = 0; i < shape.layers; ++i) {
     const auto name = [&](const char* part) { return absl::StrCat("layer", i, "_", part); };
     Layer layer;
