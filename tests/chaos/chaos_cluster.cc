@@ -48,6 +48,7 @@ void ChaosCluster::TearDown() {
   pauses_.clear();
   results_.reset();
   contractors_.reset();
+  for (const std::string& actor : actors_) cluster().Kill(actor, /*stay_down=*/true).IgnoreError();
   LoadTest::TearDown();
   scheduler_proxy_.reset();
   lane_proxy_.reset();
