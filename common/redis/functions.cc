@@ -10,8 +10,8 @@ namespace {
 
 // Whether the server has this very library.
 bool HasLibrary(ConnectionPool& pool, const FunctionLibrary& library) {
-  const absl::StatusOr<Reply> found =
-      pool.Call({"FUNCTION", "LIST", "LIBRARYNAME", library.name, "WITHCODE"});
+  const absl::StatusOr<Reply> found = pool.Call(
+      {"FUNCTION", "LIST", "LIBRARYNAME", absl::StrCat("fairlead_", library.name), "WITHCODE"});
   if (!found.ok() || found->elements.size() != 1) return false;
   const std::vector<Reply>& fields = found->elements[0].elements;
   return std::any_of(fields.begin(), fields.end(),

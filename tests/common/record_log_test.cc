@@ -305,13 +305,13 @@ TEST_F(RecordLogTest, TakesNothingMoreAfterAFailedWrite) {
 class FullDiskTest : public RecordLogTest {
  protected:
   void SetUp() override {
-    auto disk = ::testing::SmallDisk::Mount(directory_.File("disk"), 256 << 10);
+    auto disk = testing::SmallDisk::Mount(directory_.File("disk"), 256 << 10);
     if (absl::IsPermissionDenied(disk.status())) GTEST_SKIP() << disk.status().message();
     ASSERT_TRUE(disk.ok()) << disk.status();
     disk_ = *std::move(disk);
     options_.directory = directory_.File("disk/log");
   }
-  std::unique_ptr<::testing::SmallDisk> disk_;
+  std::unique_ptr<testing::SmallDisk> disk_;
 };
 
 TEST_F(FullDiskTest, RefusesWhileThereIsNoRoomAndLosesNothing) {
