@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 namespace fairlead::dispatch {
 namespace {
@@ -169,34 +170,88 @@ class JonkerVolgenant {
   std::vector<int> from_, open_;
 };
 
+// Which rows can have a column at all, the earlier before the later: augmenting paths in their
+// order (Kuhn 1955). A search that fails has shown that no later one can pass there, so all
+// failures together look at each pair once.
+class RowsWithColumns {
+ public:
+  explicit RowsWithColumns(const PairValues& values)
+      : values_(values), row_of_(values.columns, kNone), seen_(values.columns, 0) {}
+
+  std::vector<size_t> Find() {
+    std::vector<size_t> rows;
+    for (size_t row = 0; row < values_.rows; ++row) {
+      passed_.clear();
+      if (!Reach(static_cast<int>(row))) continue;  // What it has seen stays seen.
+      rows.push_back(row);
+      for (const size_t column : passed_) seen_[column] = 0;
+    }
+    return rows;
+  }
+
+ private:
+  // Breadth first, so that deep chains need no deep stack.
+  bool Reach(int first) {
+    std::vector<int> queue = {first};
+    std::vector<std::pair<size_t, int>> from;  // Column, and the row it was reached from.
+    for (size_t next = 0; next < queue.size(); ++next) {
+      const double* values = values_[static_cast<size_t>(queue[next])];
+      for (size_t column = 0; column < values_.columns; ++column) {
+        if (values[column] < 0 || seen_[column] != 0) continue;
+        seen_[column] = 1;
+        passed_.push_back(column);
+        from.emplace_back(column, queue[next]);
+        if (row_of_[column] != kNone) {
+          queue.push_back(row_of_[column]);
+          continue;
+        }
+        Flip(first, from);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void Flip(int first, const std::vector<std::pair<size_t, int>>& from) {
+    size_t column = from.back().first;
+    int row = from.back().second;
+    for (;;) {
+      size_t before = 0;
+      while (before < values_.columns && row_of_[before] != row) ++before;
+      row_of_[column] = row;
+      if (row == first) return;
+      column = before;
+      row = std::find_if(from.begin(), from.end(), [&](const auto& f) {
+              return f.first == column;
+            })->second;
+    }
+  }
+
+  const PairValues& values_;
+  std::vector<int> row_of_;
+  std::vector<char> seen_;
+  std::vector<size_t> passed_;
+};
+
 }  // namespace
 
 std::vector<int> Assign(const PairValues& values) {
-  const size_t n = std::max(values.rows, values.columns);
   std::vector<int> assigned(values.rows, kUnassigned);
   if (values.rows == 0 || values.columns == 0) return assigned;
+  const std::vector<size_t> rows = RowsWithColumns(values).Find();
   const double most =
       std::max(*std::max_element(values.values.begin(), values.values.end()), 1e-300);
-  // To go without costs more than all values together; an earlier row more than a later one, but
-  // never as much as two rows.
-  const auto rows = static_cast<double>(values.rows);
-  const double going_without = (rows + 1) * (rows + 1) * (rows + 1);
-  JonkerVolgenant problem(n);
-  for (size_t row = 0; row < values.rows; ++row) {
-    const double without = going_without + (rows - static_cast<double>(row)) * (rows + 1);
-    double* costs = problem[row];
-    for (size_t column = 0; column < n; ++column) {
-      const double value = column < values.columns ? values[row][column] : -1;
-      costs[column] = value < 0 ? without : 1 - value / most;
+  const double forbidden = static_cast<double>(rows.size()) + 1;  // Above all values together.
+  JonkerVolgenant problem(values.columns);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const double* row = values[rows[i]];
+    double* costs = problem[i];
+    for (size_t column = 0; column < values.columns; ++column) {
+      costs[column] = row[column] < 0 ? forbidden : 1 - row[column] / most;
     }
   }
   const std::vector<int>& columns = problem.Solve();
-  for (size_t row = 0; row < values.rows; ++row) {
-    const auto column = static_cast<size_t>(columns[row]);
-    if (column < values.columns && values[row][column] >= 0) {
-      assigned[row] = static_cast<int>(column);
-    }
-  }
+  for (size_t i = 0; i < rows.size(); ++i) assigned[rows[i]] = columns[i];
   return assigned;
 }
 

@@ -119,14 +119,18 @@ uint32_t FreeIndex::SkillSet(std::vector<std::string> skills) {
       skill_numbers_.try_emplace(std::move(skills), static_cast<uint32_t>(skill_sets_.size()));
   if (fresh) {
     skill_sets_.push_back(&it->first);
-    for (auto& [key, bucket] : buckets_) bucket->admits.push_back(Admits(*bucket, it->second));
+    for (auto& [key, bucket] : buckets_) bucket->admits.push_back(HasSkills(*bucket, it->second));
   }
   return it->second;
 }
 
-bool FreeIndex::Admits(const Bucket& bucket, uint32_t skills) const {
+bool FreeIndex::HasSkills(const Bucket& bucket, uint32_t skills) const {
   const std::vector<std::string>& has = *skill_sets_[skills];
   return std::includes(has.begin(), has.end(), bucket.key.skills.begin(), bucket.key.skills.end());
+}
+
+bool FreeIndex::Admits(const Bucket& bucket, const Entry& entry) {
+  return bucket.admits[entry.skills] != 0 && entry.min_pay_micros <= bucket.key.pay_micros;
 }
 
 // Adds a free contractor to the totals, or takes him off.
@@ -151,7 +155,7 @@ void FreeIndex::SetFree(Slot slot, bool free, int64_t now_ms) {
   for (auto& [key, bucket] : buckets_) {
     if (!free) {
       bucket->ranks.Unlink(slot, WaitQuantum(entry));
-    } else if (bucket->admits[entry.skills] != 0) {
+    } else if (Admits(*bucket, entry)) {
       Join(*bucket, slot, SharedOf(bucket->key.kind, slot, now_ms, known), totals, now_ms);
     }
   }
@@ -196,8 +200,9 @@ void FreeIndex::Withdraw(absl::string_view contractor) {
 }
 
 FreeIndex::Bucket& FreeIndex::BucketFor(const BucketKey& key, int64_t now_ms) {
-  const std::string name = absl::StrCat(static_cast<int>(key.kind), "/", key.alternatives, "/",
-                                        key.gold ? "gold/" : "/", absl::StrJoin(key.skills, ","));
+  const std::string name =
+      absl::StrCat(static_cast<int>(key.kind), "/", key.alternatives, "/", key.gold ? "gold/" : "/",
+                   key.pay_micros, "/", absl::StrJoin(key.skills, ","));
   const auto [it, fresh] = buckets_.try_emplace(name);
   if (fresh) {
     it->second = std::make_unique<Bucket>();
@@ -205,12 +210,12 @@ FreeIndex::Bucket& FreeIndex::BucketFor(const BucketKey& key, int64_t now_ms) {
     bucket.key = key;
     bucket.ranks.GrowTo(slots_);
     for (uint32_t set = 0; set < skill_sets_.size(); ++set) {
-      bucket.admits.push_back(Admits(bucket, set));
+      bucket.admits.push_back(HasSkills(bucket, set));
     }
     const Totals totals = TotalsAt(now_ms);
     for (Slot slot = 0; slot < slots_; ++slot) {
       const Entry& entry = entries_[slot];
-      if (entry.free == 0 || bucket.admits[entry.skills] == 0) continue;
+      if (entry.free == 0 || !Admits(bucket, entry)) continue;
       SharedByKind known;
       Join(bucket, slot, SharedOf(key.kind, slot, now_ms, known), totals, now_ms);
     }

@@ -1,8 +1,8 @@
 // Who is free, ranked for every kind of work that has been asked for (hop 4): what the dispatcher
 // chooses from, kept in step change by change instead of being read anew every round. A contractor
-// is one entry (name, limits, share had) and one member of each bucket: a bucket is a kind of work,
-// its number of alternatives and the skills it needs; gold has buckets of its own, for it ranks
-// differently. Not thread-safe; no clock, no I/O.
+// is one entry (name, limits, share had) and one member of each bucket that he may work in: a
+// bucket is a kind of work, its number of alternatives, its pay and the skills it needs; gold has
+// buckets of its own, for it ranks differently. Not thread-safe; no clock, no I/O.
 //
 // A contractor's Thompson sample is drawn for a minute at a time (a draw) and is part of the
 // rank, so that the best of a bucket are the best by the formula itself and not by a guess at it.
@@ -45,6 +45,7 @@ struct BucketKey {
   v1::TaskKind kind = v1::TASK_KIND_UNSPECIFIED;
   double alternatives = 2;
   bool gold = false;
+  double pay_micros = 0;
   std::vector<std::string> skills;  // In order.
 };
 
@@ -85,7 +86,6 @@ class FreeIndex {
   absl::string_view NameOf(Slot slot) const;
   Slot Find(absl::string_view contractor) const;  // kNoSlot where he is not known.
   uint64_t HashOf(Slot slot) const;
-  double MinPayOf(Slot slot) const { return entries_[slot].min_pay_micros; }
   // False (and no longer found) for one whose time has passed.
   bool Present(Slot slot, int64_t now_ms);
   // Whether he is a member of the bucket with credit left.
@@ -107,7 +107,7 @@ class FreeIndex {
   struct Entry {
     uint32_t shift = 0;        // Of his draws, in milliseconds.
     float min_pay_micros = 0;  // Rounded up, where it must be.
-    float earned = 0;  // Micros · 2^(time / half-life), see Scale().
+    float earned = 0;          // Micros · 2^(time / half-life), see Scale().
     // Tenths of seconds since base_ms_.
     uint32_t last_offer = 0, since = 0, until = 0;
     uint32_t skills : 20 = 0;  // Number of a set of skills.
@@ -145,7 +145,8 @@ class FreeIndex {
   double Scale(int64_t now_ms) const;
   void Rescale(int64_t now_ms);
   uint32_t SkillSet(std::vector<std::string> skills);
-  bool Admits(const Bucket& bucket, uint32_t skills) const;
+  bool HasSkills(const Bucket& bucket, uint32_t skills) const;
+  static bool Admits(const Bucket& bucket, const Entry& entry);
   void Count(Slot slot, int sign);
   void SetFree(Slot slot, bool free, int64_t now_ms);
   // What buckets of one kind of work share of a contractor.

@@ -36,11 +36,11 @@ Floor FloorOf(uint64_t place_seed, const Policy& policy) {
 
 bool SameBucket(const ReadyTask& a, const ReadyTask& b) {
   return a.kind == b.kind && a.alternatives == b.alternatives && a.gold == b.gold &&
-         a.required_skills == b.required_skills;
+         a.pay_micros == b.pay_micros && a.required_skills == b.required_skills;
 }
 
 BucketKey KeyOf(const ReadyTask& task) {
-  BucketKey key{task.kind, AlternativesOf(task), task.gold, task.required_skills};
+  BucketKey key{task.kind, AlternativesOf(task), task.gold, task.pay_micros, task.required_skills};
   std::sort(key.skills.begin(), key.skills.end());
   return key;
 }
@@ -67,12 +67,8 @@ MatchRound::MatchRound(absl::Span<const ReadyTask> tasks, const Policy& policy, 
   }
 }
 
-const char* MatchRound::Obstacle(const Place& place, Slot slot) const {
-  if (place.task->pay_micros < index_.MinPayOf(slot)) return "min_pay";
-  if (!place.task->excluded.empty() && place.task->excluded.contains(index_.NameOf(slot))) {
-    return "answered_before";
-  }
-  return nullptr;
+bool MatchRound::Had(const Place& place, Slot slot) const {
+  return !place.task->excluded.empty() && place.task->excluded.contains(index_.NameOf(slot));
 }
 
 double MatchRound::FloorClaim(const Place& place, Slot slot) const {

@@ -41,8 +41,8 @@ class MatchRound {
   FreeIndex& index() { return index_; }
   int64_t now_ms() const { return now_ms_; }
 
-  // nullptr where he may have the place, else why not.
-  const char* Obstacle(const Place& place, Slot slot) const;
+  // Whether he had the task before this round.
+  bool Had(const Place& place, Slot slot) const;
   // Those whom the round has given the task already.
   const std::vector<Slot>& Given(const Place& place) const { return given_[place.task_number]; }
   double FloorClaim(const Place& place, Slot slot) const;

@@ -12,8 +12,8 @@
 namespace fairlead::dispatch {
 namespace {
 
-// So many times the places of a window must be free for each place to be filled by itself.
-constexpr size_t kPlenty = 2;
+// So many times the places of a bucket must be free in it for each to be filled by itself.
+constexpr size_t kPlenty = 4;
 constexpr int kLongestWaiting = kMaxCandidates / 4;
 
 // Fills places one by one.
@@ -52,9 +52,9 @@ class Picker {
           has(gathered_, before, slot)) {
         continue;
       }
-      if (const char* obstacle = round_.Obstacle(place, slot); obstacle != nullptr) {
+      if (round_.Had(place, slot)) {
         if (refused_.size() < kShownCandidates) {
-          refused_.push_back(round_.Refused(slot, obstacle));
+          refused_.push_back(round_.Refused(slot, "answered_before"));
         }
         continue;
       }
@@ -68,6 +68,14 @@ class Picker {
   std::vector<Ranked> ranked_;
   std::vector<Candidate> refused_;
 };
+
+bool Scarce(absl::Span<const Place> window) {
+  absl::flat_hash_map<const FreeIndex::Bucket*, size_t> places;
+  for (const Place& place : window) ++places[place.bucket];
+  return std::any_of(places.begin(), places.end(), [](const auto& bucket) {
+    return bucket.first->ranks.size() < kPlenty * bucket.second;
+  });
+}
 
 }  // namespace
 
@@ -84,7 +92,7 @@ std::vector<Choice> Match(absl::Span<const ReadyTask> tasks, const Policy& polic
     if (size == 0) break;
     const absl::Span<const Place> window = places.subspan(next, size);
     next += size;
-    if (index.free() < kPlenty * size) {
+    if (Scarce(window)) {
       // Who is wanted twice, for he has credit for it, is left to the second look.
       for (const Place* place : AssignWindow(window, round, choices)) picker.Fill(*place, choices);
       continue;

@@ -1,12 +1,12 @@
 // Which ready task goes to which free contractor (hop 5). Pure: no clock, no I/O; the same index,
 // tasks, policy and seed give the same choices.
 //
-// Where there are at least twice as many free contractors as places, each place goes to the best
-// index (policy.h) among at most 32 candidates: the best of its bucket (free_index.h) and the
-// longest waiting; the most urgent places choose first, for all are filled. Where contractors are
-// scarcer, the places of a window are assigned together, so that the sum of the indices is the
-// greatest (assignment.h): among the best of each bucket, as many as the window has places. Then
-// earlier places in the caller's order of tasks are filled rather than later ones.
+// Where each bucket (free_index.h) has four times as many contractors as places, a place goes to
+// the best index (policy.h) among at most 32 candidates: the best of its bucket and the longest
+// waiting; the most urgent places choose first, for all are filled. Where contractors are scarcer,
+// the places of a window are assigned together, so that the sum of the indices is the greatest
+// (assignment.h): among the best of each bucket, as many as may be needed. Then earlier places in
+// the caller's order of tasks are filled rather than later ones.
 //
 // Floors: a seeded share of the places is kept for newcomers and another for those who have waited
 // beyond the window, wherever such a contractor is eligible. Nobody gets the same task twice, more

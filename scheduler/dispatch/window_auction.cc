@@ -15,7 +15,6 @@ constexpr size_t kMostTaken = 3;  // Shown of those who got another place.
 // What a bucket's places ask for together.
 struct Demand {
   size_t places = 0, newcomer_floors = 0, waiting_floors = 0;
-  double most_pay = 0;
 };
 
 class Window {
@@ -31,7 +30,6 @@ class Window {
       ++demand.places;
       demand.newcomer_floors += place.floor == Floor::kNewcomer ? 1 : 0;
       demand.waiting_floors += place.floor == Floor::kWaiting ? 1 : 0;
-      demand.most_pay = std::max(demand.most_pay, place.task->pay_micros);
     }
     for (const auto& [bucket, demand] : demands) Gather(*bucket, demand);
     for (const auto& [bucket, demand] : demands) Weigh(*bucket);
@@ -63,21 +61,24 @@ class Window {
 
  private:
   void Gather(FreeIndex::Bucket& bucket, const Demand& demand) {
-    // The other places of the window take at most as many of a bucket's best as there are of them.
-    Take(bucket.ranks.Best(/*newcomers_only=*/false), places_.size() + kSpare, demand.most_pay);
+    // The window's other places take at most as many of a bucket's best as there are of them; where
+    // there are contractors enough, hardly ever more than its own do.
+    const size_t others = places_.size() - demand.places;
+    const bool scarce = round_.index().free() < 2 * places_.size();
+    Take(bucket.ranks.Best(/*newcomers_only=*/false),
+         demand.places + (scarce ? others : std::min(others, demand.places + kSpare)) + kSpare);
     if (demand.newcomer_floors > 0) {
-      Take(bucket.ranks.Best(/*newcomers_only=*/true), demand.newcomer_floors + kSpare,
-           demand.most_pay);
+      Take(bucket.ranks.Best(/*newcomers_only=*/true), demand.newcomer_floors + kSpare);
     }
     if (demand.waiting_floors > 0) {
-      Take(bucket.ranks.LongestWaiting(), demand.waiting_floors + kSpare, demand.most_pay);
+      Take(bucket.ranks.LongestWaiting(), demand.waiting_floors + kSpare);
     }
   }
 
-  void Take(RankBucket::Walk walk, size_t wanted, double most_pay) {
+  void Take(RankBucket::Walk walk, size_t wanted) {
     FreeIndex& index = round_.index();
     for (Slot slot = walk.Next(); slot != kNoSlot && wanted > 0; slot = walk.Next()) {
-      if (index.MinPayOf(slot) > most_pay || !index.Present(slot, round_.now_ms())) continue;
+      if (!index.Present(slot, round_.now_ms())) continue;
       if (column_of_.try_emplace(slot, columns_.size()).second) columns_.push_back(slot);
       --wanted;
     }
@@ -89,7 +90,7 @@ class Window {
     double* values = values_[row];
     for (size_t column = 0; column < columns_.size(); ++column) {
       const Slot slot = columns_[column];
-      if (base[column] < 0 || round_.index().MinPayOf(slot) > place.task->pay_micros) continue;
+      if (base[column] < 0) continue;
       values[column] = base[column] * round_.Factor(place, slot);
     }
     const auto forbid = [&](Slot slot) {

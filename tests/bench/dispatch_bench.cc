@@ -119,10 +119,10 @@ void MeasureSize(size_t contractors, Marks& marks) {
   const DispatchCrowd crowd(contractors, 2);
   dispatch::FreeIndex index(dispatch::DefaultPolicy(), kSeed, kOfferWindowMs, crowd.Scores());
   crowd.ArriveAll(kStartMs, index);
-  index.BucketFor({v1::TASK_KIND_CLASS, 4, false, {}}, kStartMs);
+  index.BucketFor({v1::TASK_KIND_CLASS, 4, false, 30'000, {}}, kStartMs);
   const auto people = static_cast<double>(contractors);
   const double one = static_cast<double>(index.bytes()) / people;
-  index.BucketFor({v1::TASK_KIND_IMAGE_TEXT, 20, false, {}}, kStartMs);
+  index.BucketFor({v1::TASK_KIND_IMAGE_TEXT, 20, false, 50'000, {}}, kStartMs);
   const double two = static_cast<double>(index.bytes()) / people;
   // The levels' heads are a fixed cost that a thousand entries do not carry.
   if (contractors < 30'000) return;
@@ -199,7 +199,7 @@ void MeasureValue(size_t places, size_t contractors, Marks& marks) {
     for (size_t row = 0; row < places; ++row) {
       const dispatch::Place& place = round.places()[row];
       for (dispatch::Slot slot = 0; slot < contractors; ++slot) {
-        if (!dispatch::FreeIndex::In(*place.bucket, slot) || round.Obstacle(place, slot)) continue;
+        if (!dispatch::FreeIndex::In(*place.bucket, slot) || round.Had(place, slot)) continue;
         values[row][slot] = round.Weigh(place, slot).index;
       }
     }

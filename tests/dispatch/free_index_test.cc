@@ -14,9 +14,9 @@ namespace fairlead::dispatch {
 namespace {
 
 constexpr int64_t kNowMs = 1'800'000'000'000;
-const BucketKey kClasses = {v1::TASK_KIND_CLASS, 4, false, {}};
-const BucketKey kLatin = {v1::TASK_KIND_CLASS, 4, false, {"latin"}};
-const BucketKey kGold = {v1::TASK_KIND_CLASS, 4, true, {}};
+const BucketKey kClasses = {v1::TASK_KIND_CLASS, 4, false, 50'000, {}};
+const BucketKey kLatin = {v1::TASK_KIND_CLASS, 4, false, 50'000, {"latin"}};
+const BucketKey kGold = {v1::TASK_KIND_CLASS, 4, true, 50'000, {}};
 
 class FreeIndexTest : public ::testing::Test {
  protected:
@@ -80,6 +80,16 @@ TEST_F(FreeIndexTest, BucketsAdmitBySkillAndKnowNewcomers) {
   EXPECT_EQ(Names(kClasses).size(), 2u);
   EXPECT_EQ(Names(kClasses, true), std::vector<std::string>{"new"});
   EXPECT_EQ(Names(kGold).front(), "new") << "gold tells most about him";
+}
+
+TEST_F(FreeIndexTest, NobodyIsFoundForLessThanHeAsks) {
+  Availability there = There();
+  there.min_pay_micros = 50'000;
+  index_.Put("content", there, kNowMs);
+  there.min_pay_micros = 50'000.01;
+  index_.Put("dearer", there, kNowMs);
+  EXPECT_EQ(Names(kClasses), std::vector<std::string>{"content"});
+  EXPECT_EQ(Names({v1::TASK_KIND_CLASS, 4, false, 50'001, {}}).size(), 2u);
 }
 
 TEST_F(FreeIndexTest, CreditIsSpentAndComesBack) {
