@@ -34,7 +34,7 @@ done
 export CCACHE_BASEDIR="$ROOT" CCACHE_NOHASHDIR=1
 if ! cmake -S "$ROOT" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFAIRLEAD_CUDA=ON \
   ${python:+-DFAIRLEAD_PYTHON="$python"}; then
-  cannot "no libtorch with CUDA to build against (see above)"
+  cannot "the build could not be configured (see above)"
 fi
 cmake --build "$BUILD" --target fairlead-bench-gpu trainer_net_test || exit 2
 "$BUILD/bin/trainer_net_test" || exit 2

@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
-#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -212,9 +211,9 @@ double PythonRate(const Settings& settings, int batch, const std::string& mode,
   if (settings.python.empty()) return 0;
   double rate = 0;
   const Finished run = RunProgram(
-      {settings.python, FAIRLEAD_SOURCE_FOLDER "/tests/bench/gpu_reference.py", settings.variant,
-       absl::StrCat(settings.height), absl::StrCat(settings.width), absl::StrCat(batch),
-       absl::StrCat(settings.seconds), mode, layout, settings.device});
+      {settings.python, "-B", FAIRLEAD_SOURCE_FOLDER "/tests/bench/gpu_reference.py",
+       settings.variant, absl::StrCat(settings.height), absl::StrCat(settings.width),
+       absl::StrCat(batch), absl::StrCat(settings.seconds), mode, layout, settings.device});
   return absl::SimpleAtod(run.output, &rate) ? rate : 0;
 }
 
