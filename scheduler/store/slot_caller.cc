@@ -73,9 +73,9 @@ absl::StatusOr<std::vector<Outcome>> SlotCaller::InvokeAll(
   std::vector<redis::Arguments> commands;
   commands.reserve(invocations.size());
   for (const Invocation& invocation : invocations) {
-    commands.push_back(redis::FunctionCommand(
-        invocation.function, WithSlotKeys(slot, invocation.keys),
-        WithFence(incarnation, invocation.arguments), queue::ServerOf(incarnation)));
+    commands.push_back(redis::FunctionCommand(invocation.function,
+                                              WithSlotKeys(slot, invocation.keys),
+                                              WithFence(incarnation, invocation.arguments)));
   }
   ASSIGN_OR_RETURN(std::vector<redis::Reply> replies,
                    pool_->Pipeline(commands, queue::ServerOf(incarnation)));
