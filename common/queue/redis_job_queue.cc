@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -176,7 +177,7 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<bool>>>> RedisJobQueue::En
 
 struct RedisJobQueue::TickCall {
   bool is_new = false;
-  size_t known_classes = 0;
+  std::set<std::string> heard_of;  // Classes, before this tick.
   std::string grant;
   std::vector<std::string> malformed;  // Tokens that never were any.
   Arguments arguments;
@@ -215,9 +216,10 @@ std::optional<RedisJobQueue::TickCall> RedisJobQueue::PrepareTick(const TickRequ
     call.is_new = !session.known;
     std::swap(woken, woken_);
     described = session.known && session.description == description;
-    call.known_classes = classes_.size();
     numbers = numbers_;
-    for (const std::string& one : classes_) {
+    call.heard_of.insert(classes_.begin(), classes_.end());
+    for (const auto& [name, number] : numbers) call.heard_of.insert(name);
+    for (const std::string& one : call.heard_of) {
       if (KindOf(one) != one && CanRun(one, request.kinds, request.able)) classes.push_back(one);
     }
   }
@@ -277,8 +279,12 @@ absl::Status RedisJobQueue::LearnClasses() {
 
 bool RedisJobQueue::HasUnheard(const TickRequest& request, const TickCall& call, const Reply& reply,
                                const TickResponse& response) {
-  return !response.fenced && !response.drain && request.want > 0 &&
-         static_cast<size_t>(reply.elements[8].AsInt()) != call.known_classes;
+  if (response.fenced || response.drain || request.want == 0) return false;
+  size_t heard_of = call.heard_of.size();
+  for (const auto& [number, name] : ParseNames(reply.elements[7])) {
+    heard_of += 1 - call.heard_of.count(name);
+  }
+  return static_cast<size_t>(reply.elements[8].AsInt()) != heard_of;
 }
 
 absl::StatusOr<TickResponse> RedisJobQueue::Tick(const TickRequest& request) {

@@ -126,9 +126,8 @@ absl::Status Recovery::OpenSlots() {
       incarnations[slot] = old.AsText();
       continue;
     }
-    std::string next = NextIncarnation(old.AsText());
-    // Workers call a lane without asking this process first.
-    if (slot[0] == 'm') next = queue::BindToServer(next, run_id);
+    // Whoever calls the slot in another life of Redis is refused, also a call that is under way.
+    const std::string next = queue::BindToServer(NextIncarnation(old.AsText()), run_id);
     ASSIGN_OR_RETURN(redis::Reply opened,
                      redis::CallFunction(*parts_.pool, "fl_registry_open",
                                          {redis::IncarnationKey(slot)}, {"0", old.AsText(), next}));

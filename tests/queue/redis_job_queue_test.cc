@@ -258,14 +258,29 @@ TEST_F(RedisJobQueueTest, SeveralCallsGoInOneRoundTrip) {
   EXPECT_THAT((*ticks)[2]->leases, IsEmpty());
 }
 
-TEST_F(RedisJobQueueTest, TicksInOneRoundTripHearOfNewClassesToo) {
-  store::v1::JobRecord labelled = MakeJob("labelled");
-  labelled.mutable_requirements()->add_labels("eu");
-  ASSERT_TRUE(*queue().Enqueue(labelled, 0));
+// Of what others brought in, too, and although there is always other work.
+TEST_F(RedisJobQueueTest, BusyClientHearsOfNewClasses) {
+  RedisJobQueue other(&lane_->pool(), "m0", &lane_->clock());
   TickRequest request = MakeTick("s", 1);
   request.able.labels = {"eu"};
-  EXPECT_THAT((*queue().TickAll({request}))[0]->leases, IsEmpty());
-  EXPECT_THAT((*queue().TickAll({request}))[0]->leases, SizeIs(1));
+  for (const bool in_one_round_trip : {false, true}) {
+    const std::string name = in_one_round_trip ? "b" : "a";
+    for (int i = 0; i < 9; ++i) {
+      ASSERT_TRUE(*other.Enqueue(MakeJob(absl::StrCat(name, i)), 0));
+    }
+    store::v1::JobRecord labelled = MakeJob(name, in_one_round_trip ? "prelabel-ocr" : "train-ocr");
+    labelled.mutable_requirements()->add_labels("eu");
+    ASSERT_TRUE(*other.Enqueue(labelled, 0));
+    std::vector<std::string> ids;
+    for (int i = 0; i < 4; ++i) {
+      lane_->clock().Advance(absl::Milliseconds(1));
+      const absl::StatusOr<TickResponse> response =
+          in_one_round_trip ? (*queue().TickAll({request}))[0] : queue().Tick(request);
+      ASSERT_THAT(response->leases, SizeIs(1));
+      ids.push_back(response->leases[0].job.job());
+    }
+    EXPECT_THAT(ids, ::testing::Contains(name));
+  }
 }
 
 // Redis came back empty, and there are as many classes as before, but other ones.

@@ -315,6 +315,25 @@ TEST_F(LostLaneTailTest, JobsThatWentOnAreNotTheirFormerHoldersAgain) {
   EXPECT_TRUE(LoggedEnds().empty());
 }
 
+// Or it would get the number of an event that is lost, and the record log would seem to be right.
+TEST_F(LostTailTest, ACallThatMeetsTheOlderFileIsNotSent) {
+  ASSERT_NO_FATAL_FAILURE(Submit("a", {}));
+  const std::string backup = directory_.File("backup");
+  std::filesystem::copy(Aof(), backup, std::filesystem::copy_options::recursive);
+  ASSERT_NO_FATAL_FAILURE(Submit("b", {}));
+  server_->Kill();
+  std::filesystem::remove_all(Aof());
+  std::filesystem::copy(backup, Aof(), std::filesystem::copy_options::recursive);
+  ASSERT_OK(server_->Restart(/*keep_files=*/true));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(store_->End(Ref("a"), Task::CANCELLED, "no need").status().code(),
+              absl::StatusCode::kUnavailable);
+  }
+  EXPECT_FALSE(gate_.open());
+  EXPECT_EQ(store_->Load(Ref("a"))->state, Task::READY);
+  EXPECT_TRUE(absl::IsNotFound(store_->Load(Ref("b")).status()));
+}
+
 TEST_F(LostTailTest, AFullRedisIsOpenedAgain) {
   ASSERT_NO_FATAL_FAILURE(Submit("a", {}));
   ASSERT_OK(pool_->Call({"CONFIG", "SET", "maxmemory", "1"}));
