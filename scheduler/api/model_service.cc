@@ -11,6 +11,7 @@
 #include "scheduler/api/call.h"
 #include "scheduler/api/convert.h"
 #include "scheduler/api/names.h"
+#include "scheduler/learn/job_priority.h"
 #include "scheduler/learn/manifests.h"
 #include "scheduler/learn/registry_steps.h"
 
@@ -18,7 +19,6 @@ namespace fairlead::api {
 namespace {
 
 constexpr char kService[] = "/fairlead.v1.ModelService/";
-constexpr int kRebuildPriority = 9;  // Behind what anybody waits for.
 
 absl::StatusOr<store::v1::ModelRecord> Find(const Parts& parts, const std::string& key) {
   std::optional<store::v1::ModelRecord> record = parts.registry->Model(key);
@@ -157,7 +157,7 @@ grpc::Status ModelServiceImpl::RebuildModel(grpc::ServerContext* context,
                        return absl::OkStatus();
                      },
                      model));
-                 return parts_.jobs->Enqueue(job, kRebuildPriority).status();
+                 return parts_.jobs->Enqueue(job, learn::kRebuildPriority).status();
                });
 }
 

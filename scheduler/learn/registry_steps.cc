@@ -112,6 +112,7 @@ absl::StatusOr<store::v1::JobRecord> BeginRebuild(absl::string_view version,
     job.set_champion_blob(parent->blob());
   }
   job.set_version(record->version());
+  if (record->metrics().contains("fresh")) (*job.mutable_params())["fresh"] = "1";
   (*job.mutable_params())["rebuild"] = absl::StrCat(now_ms);  // Another job than the last one.
   job.set_job(
       absl::StrCat("re", job.kind(), "-", Sha256Hex(DeterministicBytes(job)).substr(0, 24)));

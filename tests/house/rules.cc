@@ -74,6 +74,9 @@ struct FenceRule {
 const std::vector<FenceRule>& FenceRules() {
   static const auto& rules = *new std::vector<FenceRule>{
       {"libtorch", {"torch/", "ATen/", "c10/", "caffe2/"}, {"trainer/", "tests/"}},
+      {"SentencePiece",
+       {"sentencepiece_"},
+       {"trainer/tokenizer_main.cc", "tests/trainer/sentencepiece_reference.cc"}},
       {"hiredis", {"hiredis/", "hiredis.h"}, {"common/redis/connection.cc", "tests/"}},
       {"gRPC",
        {"grpcpp/", "grpc/", "grpc++/"},
