@@ -9,13 +9,24 @@ namespace fairlead::dispatch {
 namespace {
 
 constexpr int kNone = -1;
+// Steps a column of a row reduction, after which augmenting paths go on.
+constexpr size_t kReductions = 8;
+constexpr size_t kBids = 300;
+constexpr size_t kExactColumns = 64;  // Larger problems are solved with slack.
+constexpr double kSlack = 5e-4;       // Of the median of the rows' greatest values.
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
 // A square problem of least cost, solved in the four steps of the paper.
 class JonkerVolgenant {
  public:
-  explicit JonkerVolgenant(size_t n)
-      : n_(n), costs_(n * n, 0), price_(n, 0), row_of_(n, kNone), column_of_(n, kNone) {}
+  // A row may end up to `slack` above the column that is cheapest for it; 0: exact.
+  JonkerVolgenant(size_t n, double slack)
+      : n_(n),
+        slack_(slack),
+        costs_(n * n, 0),
+        price_(n, 0),
+        row_of_(n, kNone),
+        column_of_(n, kNone) {}
 
   double* operator[](size_t row) { return costs_.data() + row * n_; }
 
@@ -84,7 +95,7 @@ class JonkerVolgenant {
   // is as good; who had the column before looks for another, at once if a price was raised.
   void ReduceRows() {
     std::vector<int> waiting(free_.rbegin(), free_.rend()), left;
-    size_t steps = 8 * n_;
+    size_t steps = (slack_ > 0 ? kBids : kReductions) * n_;
     while (!waiting.empty()) {
       const int row = waiting.back();
       waiting.pop_back();
@@ -98,7 +109,7 @@ class JonkerVolgenant {
       bool raised = false;
       if (best.second != kNone) {
         double& price = price_[static_cast<size_t>(column)];
-        const double lowered = price - (best.second_cost - best.first_cost);
+        const double lowered = price - (best.second_cost - best.first_cost) - slack_;
         raised = lowered < price;
         price = lowered;
         if (!raised && row_of_[static_cast<size_t>(column)] != kNone) column = best.second;
@@ -164,6 +175,7 @@ class JonkerVolgenant {
   }
 
   const size_t n_;
+  const double slack_;
   std::vector<double> costs_, price_;
   std::vector<int> row_of_, column_of_, free_;
   std::vector<double> distance_;
@@ -233,6 +245,17 @@ class RowsWithColumns {
   std::vector<size_t> passed_;
 };
 
+double SlackOf(const PairValues& values, const std::vector<size_t>& rows) {
+  if (values.columns <= kExactColumns || rows.empty()) return 0;
+  std::vector<double> best;
+  for (const size_t row : rows) {
+    best.push_back(*std::max_element(values[row], values[row] + values.columns));
+  }
+  const auto middle = best.begin() + static_cast<std::ptrdiff_t>(best.size() / 2);
+  std::nth_element(best.begin(), middle, best.end());
+  return kSlack * *middle;
+}
+
 }  // namespace
 
 std::vector<int> Assign(const PairValues& values) {
@@ -242,7 +265,7 @@ std::vector<int> Assign(const PairValues& values) {
   const double most =
       std::max(*std::max_element(values.values.begin(), values.values.end()), 1e-300);
   const double forbidden = static_cast<double>(rows.size()) + 1;  // Above all values together.
-  JonkerVolgenant problem(values.columns);
+  JonkerVolgenant problem(values.columns, SlackOf(values, rows) / most);
   for (size_t i = 0; i < rows.size(); ++i) {
     const double* row = values[rows[i]];
     double* costs = problem[i];

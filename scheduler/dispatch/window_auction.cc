@@ -64,7 +64,7 @@ class Window {
     // The window's other places take at most as many of a bucket's best as there are of them; where
     // there are contractors enough, hardly ever more than its own do.
     const size_t others = places_.size() - demand.places;
-    const bool scarce = round_.index().free() < 2 * places_.size();
+    const bool scarce = round_.index().free() < 3 * places_.size();
     Take(bucket.ranks.Best(/*newcomers_only=*/false),
          demand.places + (scarce ? others : std::min(others, demand.places + kSpare)) + kSpare);
     if (demand.newcomer_floors > 0) {

@@ -93,7 +93,7 @@ bool Register(const store::v1::JobFinished& finished, const std::optional<RoundE
 }
 
 absl::StatusOr<store::v1::JobRecord> BeginRebuild(absl::string_view version,
-                                                  const RebuildData& data, int64_t now_ms,
+                                                  const RebuildSource& data, int64_t now_ms,
                                                   ModelRecord& model) {
   ModelVersionRecord* record = MutableVersion(model, version);
   if (record == nullptr) return NoVersion(version);

@@ -2,6 +2,7 @@
 // each second) and the record log on disk: answers and labels a second, how soon a new task is
 // offered, and what the processes use. The contractors and the clients run in this process, on the
 // same machine.
+#include <sys/wait.h>
 #include <unistd.h>
 #include <csignal>
 
@@ -103,6 +104,7 @@ class RpcBench {
                                   std::min(options_.contractors, 3'000), absl::Seconds(5));
     const Usage usage = UsageOf(child);
     kill(child, SIGTERM);
+    waitpid(child, nullptr, 0);
     RETURN_IF_ERROR(rate.status());
     marks_.Figure("grpc echo", "there and back, 3,000 streams", *rate, "1/s");
     // An answer is two messages up (accept, submit) and three down (offer, assignment, receipt).

@@ -15,6 +15,7 @@ namespace fairlead::bench {
 namespace {
 
 constexpr size_t kPayloadBytes = 200;
+constexpr absl::Duration kStartTimeout = absl::Seconds(20);
 
 class EchoStream final : public grpc::ServerBidiReactor<v1::WorkRequest, v1::WorkResponse> {
  public:
@@ -32,7 +33,11 @@ class EchoStream final : public grpc::ServerBidiReactor<v1::WorkRequest, v1::Wor
     }
   }
   void OnWriteDone(bool ok) override {
-    if (ok) StartRead(&request_);
+    if (ok) {
+      StartRead(&request_);
+    } else {
+      Finish(grpc::Status::OK);
+    }
   }
   void OnDone() override { delete this; }
 
@@ -101,6 +106,10 @@ int ServeEcho(const std::string& address) {
 
 absl::StatusOr<double> MeasureEcho(const std::string& address, int connections, int streams,
                                    absl::Duration duration) {
+  const auto probe = cli::OpenChannel(address, /*own_connection=*/true);
+  if (!probe->WaitForConnected(absl::ToChronoTime(absl::Now() + kStartTimeout))) {
+    return absl::UnavailableError("the echo server does not start");
+  }
   std::atomic<int64_t> answers{0}, open{0};
   std::vector<std::unique_ptr<v1::ContractorService::Stub>> stubs;
   for (int i = 0; i < connections; ++i) {

@@ -117,8 +117,8 @@ TEST(CalibrationTest, SharedErrorsAreOverstatedUntilGoldTells) {
   std::printf("uncalibrated: stated %.3f right %.3f, %.2f answers, met %.2f\n", raw.stated,
               raw.right, raw.answers, raw.met);
   EXPECT_GT(raw.stated - raw.right, 0.04);
-  EXPECT_LT(std::abs(mean), 0.02);
-  EXPECT_LT(worst, 0.04);
+  EXPECT_LT(std::abs(mean), 0.015);
+  EXPECT_LT(worst, 0.02);
 }
 
 TEST(CalibrationTest, AProjectWithLittleGoldIsLeftAlone) {
