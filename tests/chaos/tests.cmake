@@ -1,4 +1,4 @@
-# Random violence on real processes. One round is part of CI; more: ./dev chaos --minutes N --seed S.
+# Random violence on real processes: one round in CI, more by ./dev chaos --minutes N --seed S.
 fairlead_test(chaos_checker_test
   SOURCES chaos/actor_log.cc chaos/lane_checker.cc chaos/lane_checker_test.cc
   DEPS fairlead_base)
