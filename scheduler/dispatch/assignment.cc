@@ -248,6 +248,7 @@ class RowsWithColumns {
 double SlackOf(const PairValues& values, const std::vector<size_t>& rows) {
   if (values.columns <= kExactColumns || rows.empty()) return 0;
   std::vector<double> best;
+  best.reserve(rows.size());
   for (const size_t row : rows) {
     best.push_back(*std::max_element(values[row], values[row] + values.columns));
   }

@@ -194,11 +194,6 @@ void FreeIndex::SetEarned(absl::string_view contractor, double micros, int64_t n
   if (free) Count(*found, 1);
 }
 
-void FreeIndex::Withdraw(absl::string_view contractor) {
-  const auto found = by_name_.find(contractor);
-  if (found != by_name_.end()) SetFree(*found, false, 0);
-}
-
 FreeIndex::Bucket& FreeIndex::BucketFor(const BucketKey& key, int64_t now_ms) {
   const std::string name =
       absl::StrCat(static_cast<int>(key.kind), "/", key.alternatives, "/", key.gold ? "gold/" : "/",

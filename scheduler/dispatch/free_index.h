@@ -58,12 +58,11 @@ class FreeIndex {
   FreeIndex(const FreeIndex&) = delete;
   FreeIndex& operator=(const FreeIndex&) = delete;
 
-  // Takes a contractor up or replaces what is known of him, scores included. O(buckets).
+  // Takes a contractor up or replaces what is known of him, scores included. What he was offered
+  // lately is remembered for an hour after his time has passed. O(buckets).
   void Put(absl::string_view contractor, const Availability& availability, int64_t now_ms);
   // What he was offered lately, in micros; decays with a half-life of ten minutes.
   void SetEarned(absl::string_view contractor, double micros, int64_t now_ms);
-  // Makes him impossible to find; his share is remembered for an hour after he went.
-  void Withdraw(absl::string_view contractor);
 
   // Brings up to date whose turn it is; called before a round.
   void Refresh(int64_t now_ms);

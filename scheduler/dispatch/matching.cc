@@ -14,7 +14,7 @@ namespace {
 
 // So many times the places of a bucket must be free in it for each to be filled by itself.
 constexpr size_t kPlenty = 4;
-constexpr int kLongestWaiting = kMaxCandidates / 4;
+constexpr int kLongestWaiting = kMaxCandidates / 3;
 
 // Fills places one by one.
 class Picker {
@@ -33,6 +33,7 @@ class Picker {
            kMaxCandidates - static_cast<int>(gathered_.size()));
     if (gathered_.empty()) return false;
     ranked_.clear();
+    ranked_.reserve(gathered_.size());
     for (const Slot slot : gathered_) ranked_.push_back(round_.Weigh(place, slot));
     choices.push_back(round_.Decide(place, ranked_, refused_, ranked_.size() + refused_.size()));
     round_.Charge(place, ranked_.front().slot);
@@ -98,6 +99,7 @@ std::vector<Choice> Match(absl::Span<const ReadyTask> tasks, const Policy& polic
       continue;
     }
     std::vector<const Place*> by_urgency;
+    by_urgency.reserve(window.size());
     for (const Place& place : window) by_urgency.push_back(&place);
     std::stable_sort(by_urgency.begin(), by_urgency.end(),
                      [](const Place* a, const Place* b) { return a->urgency > b->urgency; });

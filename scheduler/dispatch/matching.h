@@ -2,7 +2,7 @@
 // tasks, policy and seed give the same choices.
 //
 // Where each bucket (free_index.h) has four times as many contractors as places, a place goes to
-// the best index (policy.h) among at most 32 candidates: the best of its bucket and the longest
+// the best index (policy.h) among at most 24 candidates: the best of its bucket and the longest
 // waiting; the most urgent places choose first, for all are filled. Where contractors are scarcer,
 // the places of a window are assigned together, so that the sum of the indices is the greatest
 // (assignment.h): among the best of each bucket, as many as may be needed. Then earlier places in
@@ -27,7 +27,7 @@
 
 namespace fairlead::dispatch {
 
-inline constexpr int kMaxCandidates = 32;  // A place, outside windows.
+inline constexpr int kMaxCandidates = 24;  // A place, outside windows.
 inline constexpr int kMaxWindow = 1'024;   // Places that are assigned together.
 
 struct ReadyTask {
@@ -51,7 +51,7 @@ struct Choice {
 };
 
 // At most max_choices choices, for `tasks` in fair order; those chosen are charged in the index,
-// which is refreshed first. Cost: about 32 index computations a choice, or for a window of n places
+// which is refreshed first. Cost: about 24 index computations a choice, or for a window of n places
 // among m contractors n · m of them and one Assign().
 std::vector<Choice> Match(absl::Span<const ReadyTask> tasks, const Policy& policy, uint64_t seed,
                           int max_choices, int64_t now_ms, FreeIndex& index);

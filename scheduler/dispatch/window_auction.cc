@@ -138,8 +138,10 @@ class Window {
     keep(taken, kMostTaken);
     keep(candidates, kShownCandidates - taken.size());
     std::vector<Ranked> ranked;
+    ranked.reserve(candidates.size());
     for (const size_t column : candidates) ranked.push_back(round_.Weigh(place, columns_[column]));
     std::vector<Candidate> refused;
+    refused.reserve(taken.size());
     for (const size_t column : taken) {
       Candidate one = round_.Shown(place, round_.Weigh(place, columns_[column]));
       one.excluded_by = "matched_elsewhere";

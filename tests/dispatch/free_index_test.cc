@@ -145,7 +145,7 @@ TEST_F(FreeIndexTest, HoldsAfterManyChanges) {
         index_.Put(name, There(static_cast<int>(rng() % 3), rng() % 1'000'000), now);
         break;
       case 1:
-        index_.Withdraw(name);
+        index_.Put(name, There(0), now);
         break;
       case 2: {
         const Slot slot = bucket.ranks.LongestWaiting().Next();
