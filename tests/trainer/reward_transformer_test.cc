@@ -66,10 +66,10 @@ TEST(RewardTransformerTest, LearnsTheOrderThatABagOfWordsCannotSee) {
   EXPECT_GT(result->cross_fold.count, 20);
   const auto model = RewardModel::Load(ModelPath("order"));
   ASSERT_TRUE(model.ok()) << model.status();
-  EXPECT_GT((*model)->PreferA("question", "sun yes fog no rain", "sun no fog yes rain"), 0.8);
+  EXPECT_GT((*model)->PreferA("question 12", "sun yes fog no rain", "sun no fog yes rain"), 0.8);
   EXPECT_EQ((*model)->Disagreement("question", "yes", "no"), 0);
   // Without "yes" or "no" there is no order left: these are the words that matter.
-  const auto why = (*model)->Explain("question", "sun yes fog no rain", 2);
+  const auto why = (*model)->Explain("question 12", "sun yes fog no rain", 2);
   ASSERT_EQ(why.size(), 2u);
   EXPECT_TRUE(why[0].word == "yes" || why[0].word == "no") << why[0].word;
   std::string long_response;

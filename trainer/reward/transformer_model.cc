@@ -83,15 +83,6 @@ size_t NumbersOf(const TransformerShape& shape) {
   return rows * width + static_cast<size_t>(shape.layers) * layer + 4 * width + 2;
 }
 
-// The response without its word number `skipped`, where there is one.
-std::string Without(const std::vector<absl::string_view>& words, size_t skipped) {
-  std::string text;
-  for (size_t i = 0; i < words.size(); ++i) {
-    if (i != skipped) absl::StrAppend(&text, text.empty() ? "" : " ", words[i]);
-  }
-  return text;
-}
-
 std::vector<absl::string_view> SplitAtBlanks(absl::string_view text, size_t most) {
   std::vector<absl::string_view> words;
   size_t at = 0;
@@ -137,9 +128,15 @@ class TransformerRewardModel : public RewardModel {
                                   size_t count) const override {
     const std::vector<absl::string_view> words = SplitAtBlanks(response, kLongestExplained + 1);
     if (words.empty() || words.size() > kLongestExplained) return {};
-    std::vector<TokenRow> rows;
-    for (size_t i = 0; i <= words.size(); ++i) {
-      rows.push_back(EncodeRow(tokenizer_, limits_, prompt, Without(words, i)));
+    // A word is hidden as training hides pieces, so that the others keep their places; no piece
+    // goes over a blank.
+    std::vector<TokenRow> rows(words.size() + 1, EncodeRow(tokenizer_, limits_, prompt, response));
+    size_t at = rows[0].response_begin + 1;
+    for (size_t i = 0; i < words.size(); ++i) {
+      std::vector<int32_t>& ids = rows[i].ids;
+      const size_t end = at + tokenizer_.Encode(words[i], limits_.total).size();
+      for (; at < std::min(end, ids.size()); ++at) ids[at] = tokenizer_.unknown();
+      at = end;
     }
     const std::vector<double> scores = Scores(rows);
     std::vector<WordWeight> weights;
