@@ -100,8 +100,8 @@ void ChaosCluster::Begin(uint64_t seed) {
   options.address = absl::StrCat("unix:", cluster().redis_socket());
   pool_ = std::make_unique<redis::ConnectionPool>(options);
   lane_ = std::make_unique<queue::RedisJobQueue>(pool_.get(), "m0");
-  ASSERT_OK(pool_->Call({"CONFIG", "SET", "appendfsync", "always"}));
-  ASSERT_OK(pool_->Call({"CONFIG", "REWRITE"}));
+  Ask({"CONFIG", "SET", "appendfsync", "always"});
+  Ask({"CONFIG", "REWRITE"});
   queue::Retention retention;
   retention.count = 1'000'000;  // A repeated enqueue must find the job, however late it comes.
   ASSERT_OK(lane_->SetRetention(retention));
@@ -221,16 +221,22 @@ void ChaosCluster::KillBothAndMaybeErase(bool erase) {
   }
 }
 
-std::string ChaosCluster::ConfigGet(const std::string& name) {
-  const auto reply = pool_->Call({"CONFIG", "GET", name});
-  return reply.ok() && reply->elements.size() == 2 ? reply->elements[1].AsText() : "";
+redis::Reply ChaosCluster::Ask(const redis::Arguments& command) {
+  absl::StatusOr<redis::Reply> reply;
+  // Redis may be on its way back from the strike before.
+  EXPECT_TRUE(Eventually(kPatience, [&] {
+    reply = pool_->Call(command);
+    return reply.ok();
+  })) << reply.status();
+  return reply.ok() ? *std::move(reply) : redis::Reply();
 }
 
 // New tasks and jobs are refused, and that is all: a scheduler that is killed meanwhile comes back
 // and serves.
 void ChaosCluster::FillRedis() {
-  const std::string before = ConfigGet("maxmemory");
-  ASSERT_OK(pool_->Call({"CONFIG", "SET", "maxmemory", "1"}));
+  const redis::Reply before = Ask({"CONFIG", "GET", "maxmemory"});
+  ASSERT_EQ(before.elements.size(), 2u);
+  Ask({"CONFIG", "SET", "maxmemory", "1"});
   const Counts from = ReadLogs();
   EXPECT_TRUE(Eventually(kPatience, [&] {
     const Counts& now = ReadLogs();
@@ -238,7 +244,7 @@ void ChaosCluster::FillRedis() {
   })) << "a full Redis took new jobs or tasks";
   EXPECT_OK(cluster().Kill(cli::kScheduler));
   EXPECT_OK(cluster().WaitReady(kPatience)) << "while Redis is full";
-  EXPECT_OK(pool_->Call({"CONFIG", "SET", "maxmemory", before}));
+  Ask({"CONFIG", "SET", "maxmemory", before.elements[1].AsText()});
 }
 
 // A worse network for as long as it takes to show.
@@ -281,7 +287,7 @@ void ChaosCluster::Do(Strike strike, int lot) {
     case Strike::kStopClient:
       return Stop(kClient, pause);
     case Strike::kKillConnections:
-      EXPECT_OK(pool_->Call({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"}));
+      Ask({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
       return;
     case Strike::kFillRedis:
       return FillRedis();
@@ -367,14 +373,13 @@ void ChaosCluster::EndAndCheck() {
   CheckOutcomes(*results_, tasks);
   CheckPay(*contractors_, project_, count);
   CheckLaneAtRest();
-  const auto seq = pool_->Call({"GET", redis::SequenceKey("m0")});
-  ASSERT_OK(seq);
+  const redis::Reply seq = Ask({"GET", redis::SequenceKey("m0")});
   results_.reset();
   contractors_.reset();
   cluster().Stop();
   int64_t logged = 0;
   history_.ends = EndsInTheRecordLog(&logged);
-  EXPECT_EQ(logged, seq->AsInt()) << "the record log is behind at rest";
+  EXPECT_EQ(logged, seq.AsInt()) << "the record log is behind at rest";
   history_.logs.erase(kClient);
   for (const std::string& wrong : CheckLane(history_)) ADD_FAILURE() << wrong;
   std::printf("  %d tasks and %d jobs acknowledged, %d job ends, %d calls lost or delayed\n",

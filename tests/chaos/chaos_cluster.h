@@ -83,7 +83,8 @@ class ChaosCluster : public e2e::LoadTest {
   void KillBothAndMaybeErase(bool erase);
   void FillRedis();
   void Disturb(int loss, int delay);
-  std::string ConfigGet(const std::string& name);
+  // An operator's command to Redis, until it is answered.
+  redis::Reply Ask(const redis::Arguments& command);
   void EndLoad();
   void CheckLaneAtRest();
   std::vector<JobEnd> EndsInTheRecordLog(int64_t* last_seq);
