@@ -200,7 +200,7 @@ void ServerImpl::StartLoops() {
     gate_.AwaitClosed(absl::Seconds(1));
     absl::Status status = recovery_.RunOnce();
     leading_ = recovery_.leading();
-    SetServing(gate_.open());
+    SetServing(gate_.open() && gate_.Held().ok());
     RETURN_IF_ERROR(status);
     return 0;
   });
@@ -261,7 +261,8 @@ absl::Status ServerImpl::Serve() {
 }
 
 void ServerImpl::SetServing(bool serving) {
-  // Readiness: Redis can be written. A process that answers at all is alive.
+  // Readiness: Redis can be written, and what it says be logged. A process that answers at all is
+  // alive.
   for (grpc::Server* server : {grpc_.get(), health_.get()}) {
     if (server == nullptr || server->GetHealthCheckService() == nullptr) continue;
     server->GetHealthCheckService()->SetServingStatus("", serving);

@@ -27,6 +27,12 @@ struct OcrExample {
   Split split = Split::kTrain;
 };
 
+// An example that cannot be used, and why.
+struct OcrSetAside {
+  std::string id;  // Of the example; in a folder its file.
+  std::string reason;
+};
+
 // Live state of a run; also what a learning curve is drawn from.
 struct TrainProgress {
   int epoch = 0;  // Finished epochs.
@@ -61,8 +67,9 @@ struct OcrTrainOptions {
   // Of a head "auto": train the candidates briefly and keep the one that reads more, where there
   // are enough examples to tell. Costs up to a fifth of the run.
   bool try_heads = false;
-  int image_height = 0;  // Zero: 32 or 64, whichever is nearer to the images.
-  int image_width = 0;   // Zero: as wide as nine in ten of the images at that height.
+  // Zero: 32 or 64; on a GPU whichever is nearer to the images, on a CPU 32 below 96 pixels.
+  int image_height = 0;
+  int image_width = 0;  // Zero: as wide as nine in ten of the images at that height.
   // Zero: chosen from the number of examples, the variant and whether the start is warm.
   int epochs = 0;
   int batch = 0;
@@ -73,6 +80,9 @@ struct OcrTrainOptions {
   uint64_t seed = 1;
   int threads = 1;              // Part of the result: another count gives other bits.
   std::string device = "auto";  // cpu | cuda | auto.
+  // float32 | bf16 (a GPU's convolutions and products) | auto: bf16 on a GPU. Models are float32
+  // and measured so.
+  std::string precision = "auto";
   // Path of a model file to start from; its configuration and alphabet are kept when they fit.
   std::string warm_start;
   // Where checkpoints are kept; empty writes none. A valid checkpoint of the same data, options and
@@ -101,6 +111,8 @@ struct OcrTrainResult {
   std::vector<TrainProgress> curve;
   std::string variant, head;
   std::vector<HeadTrial> trials;  // Empty when the head was given or there was nothing to choose.
+  // Training examples whose text is longer than the head can hold; counted as "train.set_aside".
+  std::vector<OcrSetAside> set_aside;
 };
 
 // Trains and writes `output_path`. INVALID_ARGUMENT for unusable data or options (which and why),
@@ -139,8 +151,8 @@ class OcrModel {
       absl::Span<const OcrExample> examples) = 0;
 };
 
-// ---- Reward: hashed n-grams under Bradley–Terry (1952) and Plackett–Luce (Plackett 1975). No
-// torch in it at all. ----
+// ---- Reward: hashed n-grams, or a small transformer, under Bradley–Terry (1952) and Plackett–Luce
+// (Plackett 1975). ----
 
 // One judgement between two responses of an item, by their indices.
 struct Comparison {
@@ -166,7 +178,10 @@ struct PreferenceItem {
 inline constexpr int kMaxResponses = 12;
 
 struct RewardTrainOptions {
-  std::string model = "auto";  // linear | ensemble | auto (linear).
+  // linear | ensemble | transformer | auto: linear, unless there are `auto_pairs` judged pairs or a
+  // GPU, and a transformer's likelihood on held-out prompts is then better by more than its error.
+  std::string model = "auto";
+  int64_t auto_pairs = 20000;
   // helpful learns from comparisons and rankings; safe from single responses as well, which then
   // score above 0 when they are more likely safe than not.
   std::string axis = "helpful";
@@ -177,8 +192,14 @@ struct RewardTrainOptions {
   // al. 2024): less biased to length, and less right where people do prefer the shorter.
   bool drop_length = false;
   bool rankings_as_pairs = false;  // Learn from a ranking's pairs instead of Plackett–Luce.
-  uint64_t seed = 1;               // Of the ensemble's draws.
-  std::string warm_start;          // Model file whose strength and weights the fit starts from.
+  uint64_t seed = 1;               // Of the ensemble's draws and the transformer's training.
+  // Model file of the same kind that the fit starts from: strength and weights, or pieces and
+  // weights.
+  std::string warm_start;
+  // Of a transformer's training.
+  std::string device = "auto";  // cpu | cuda | auto.
+  int threads = 1;
+  int epochs = 3;  // At most, 1–20; two in a row without gain on held-out prompts end it.
 };
 
 struct RewardMetrics {
@@ -194,14 +215,17 @@ struct RewardMetrics {
 };
 
 struct RewardTrainResult {
+  std::string model;         // linear, ensemble or transformer.
   RewardMetrics cross_fold;  // Of training items, each scored by a fit that did not see it.
   RewardMetrics validation;
   std::optional<RewardMetrics> test;
   std::map<std::string, double> metrics;
 };
 
-// Trains on the items of split kTrain and writes `output_path`. Strength and temperature are chosen
-// on held-out folds of the training items (by prompt). INVALID_ARGUMENT names field and item.
+// Trains on the items of split kTrain and writes `output_path`. Strength, temperature and, of a
+// transformer, the number of epochs are chosen on held-out training items (by prompt).
+// INVALID_ARGUMENT names field and item; FAILED_PRECONDITION when a transformer is asked for and
+// fairlead-tokenizer, which makes its vocabulary, is not beside this program.
 absl::StatusOr<RewardTrainResult> TrainReward(absl::Span<const PreferenceItem> items,
                                               const RewardTrainOptions& options,
                                               const std::string& output_path);
@@ -225,10 +249,12 @@ class RewardModel {
   // Standard deviation of score(A) − score(B) between the members of an ensemble; 0 for one model.
   virtual double Disagreement(absl::string_view prompt, absl::string_view a,
                               absl::string_view b) const = 0;
-  // What the response's words add to its score, by size, at most `count`.
+  // What the response's words add to its score, by size, at most `count`. A transformer's are what
+  // the score loses with each word; none where the response has more words than longest_explained.
   virtual std::vector<WordWeight> Explain(absl::string_view prompt, absl::string_view response,
                                           size_t count) const = 0;
-  // The words that count most in the whole model, by size.
+  virtual size_t longest_explained() const = 0;
+  // The words that count most in the whole model, by size; a transformer has no such list.
   virtual std::vector<WordWeight> TopWords() const = 0;
   virtual RewardMetrics Evaluate(absl::Span<const PreferenceItem> items) const = 0;
 };

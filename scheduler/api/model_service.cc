@@ -11,6 +11,7 @@
 #include "scheduler/api/call.h"
 #include "scheduler/api/convert.h"
 #include "scheduler/api/names.h"
+#include "scheduler/learn/job_priority.h"
 #include "scheduler/learn/manifests.h"
 #include "scheduler/learn/registry_steps.h"
 
@@ -18,7 +19,6 @@ namespace fairlead::api {
 namespace {
 
 constexpr char kService[] = "/fairlead.v1.ModelService/";
-constexpr int kRebuildPriority = 9;  // Behind what anybody waits for.
 
 absl::StatusOr<store::v1::ModelRecord> Find(const Parts& parts, const std::string& key) {
   std::optional<store::v1::ModelRecord> record = parts.registry->Model(key);
@@ -28,8 +28,8 @@ absl::StatusOr<store::v1::ModelRecord> Find(const Parts& parts, const std::strin
   return *std::move(record);
 }
 
-absl::StatusOr<learn::RebuildData> DataOf(const Parts& parts, const ModelName& model,
-                                          const std::string& version) {
+absl::StatusOr<learn::RebuildSource> DataOf(const Parts& parts, const ModelName& model,
+                                            const std::string& version) {
   ASSIGN_OR_RETURN(const store::v1::ModelRecord record, Find(parts, model.key()));
   const store::v1::ModelVersionRecord* found = learn::FindVersion(record, version);
   if (found == nullptr) return learn::NoVersion(version);
@@ -38,7 +38,7 @@ absl::StatusOr<learn::RebuildData> DataOf(const Parts& parts, const ModelName& m
   if (!manifest.ParseFromString(bytes)) {
     return absl::DataLossError(absl::StrCat("manifest ", found->manifest_blob(), " is damaged"));
   }
-  learn::RebuildData data{found->manifest_blob(), 0};
+  learn::RebuildSource data{found->manifest_blob(), 0};
   ASSIGN_OR_RETURN(data.deleted_items, learn::RemoveDeleted(*parts.index, manifest));
   if (data.deleted_items == 0) return data;
   ASSIGN_OR_RETURN(data.manifest_blob,
@@ -143,7 +143,7 @@ grpc::Status ModelServiceImpl::RebuildModel(grpc::ServerContext* context,
                [&](const Principal& principal) -> absl::Status {
                  ASSIGN_OR_RETURN(VersionName name, ParseVersion("version", request->version()));
                  RETURN_IF_ERROR(CheckTenant(principal, name.model.tenant));
-                 ASSIGN_OR_RETURN(const learn::RebuildData data,
+                 ASSIGN_OR_RETURN(const learn::RebuildSource data,
                                   DataOf(parts_, name.model, request->version()));
                  store::v1::JobRecord job;
                  v1::Model model;
@@ -157,7 +157,7 @@ grpc::Status ModelServiceImpl::RebuildModel(grpc::ServerContext* context,
                        return absl::OkStatus();
                      },
                      model));
-                 return parts_.jobs->Enqueue(job, kRebuildPriority).status();
+                 return parts_.jobs->Enqueue(job, learn::kRebuildPriority).status();
                });
 }
 

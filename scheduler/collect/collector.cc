@@ -68,9 +68,13 @@ store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
 
 absl::Status Collector::Conclude(const store::TaskRef& ref, const store::v1::ProjectRecord& project,
                                  const store::TaskState& task) {
-  if (task.have == 0 && task.open == 0 && task.has_prelabel) {
-    const std::optional<store::v1::ModelRecord> model = registry_->Model(ref.project);
-    if (model.has_value() && learn::IsDecidedByModel(project, task.record, task.prelabel, *model)) {
+  if (task.have == 0 && task.open == 0 && task.has_prelabel && !task.record.has_gold() &&
+      task.record.checks().empty()) {
+    const learn::Proven proven =
+        learn::ProvenOf(project.settings().model_loop(),
+                        registry_->Model(ref.project).value_or(store::v1::ModelRecord()));
+    if (learn::IsDecidedByModel(proven, ref.task, task.prelabel.model_version(),
+                                task.prelabel.confidence())) {
       return tasks_->Complete(ref, task.version, LabelByModel(task)).status();
     }
   }

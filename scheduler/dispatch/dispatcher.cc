@@ -35,6 +35,14 @@ google::protobuf::Timestamp NowStamp(absl::Time now) {
   return stamp;
 }
 
+// Whether the model has its turn first: its prelabel is about to come, or decides alone.
+bool IsTheModels(const std::string& id, const LiveTask& task, const learn::Proven& proven,
+                 int64_t now_ms) {
+  if (task.gold || task.check || task.have + task.open > 0) return false;
+  if (task.prelabel_version.empty()) return now_ms - task.create_ms < kPrelabelGraceMs;
+  return learn::IsDecidedByModel(proven, id, task.prelabel_version, task.prelabel_confidence);
+}
+
 }  // namespace
 
 Dispatcher::Dispatcher(const DispatcherParts& parts, Policy policy)
@@ -61,11 +69,12 @@ void Dispatcher::FollowContractors(int64_t now_ms) {
   }
 }
 
-bool Dispatcher::AwaitsPrelabel(const std::string& key,
-                                const store::v1::ProjectRecord& project) const {
-  if (!project.settings().model_loop().prelabel()) return false;
+std::optional<learn::Proven> Dispatcher::Prelabeller(
+    const std::string& key, const store::v1::ProjectRecord& project) const {
+  if (!project.settings().model_loop().prelabel()) return std::nullopt;
   const auto model = parts_.registry->Model(key);
-  return model.has_value() && !model->champion().empty();
+  if (!model.has_value() || model->champion().empty()) return std::nullopt;
+  return learn::ProvenOf(project.settings().model_loop(), *model);
 }
 
 std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
@@ -75,7 +84,7 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
     absl::StatusOr<store::v1::ProjectRecord> record = parts_.registry->Project(key);
     if (!record.ok() || record->paused()) continue;
     Project& project = projects_[key];
-    project.awaits_prelabel = AwaitsPrelabel(key, *record);
+    project.prelabeller = Prelabeller(key, *record);
     project.record = *std::move(record);
     // A project that comes back does not collect the time it was away.
     Share& share = shares_[key];
@@ -84,8 +93,8 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
   parts_.view->VisitWanting(limit, [&](const std::string& id, const LiveTask& live) {
     const auto found = projects_.find(live.project);
     if (found == projects_.end()) return;
-    if (found->second.awaits_prelabel && !live.gold && !live.check &&
-        live.prelabel_version.empty() && now_ms - live.create_ms < kPrelabelGraceMs) {
+    const std::optional<learn::Proven>& prelabeller = found->second.prelabeller;
+    if (prelabeller.has_value() && IsTheModels(id, live, *prelabeller, now_ms)) {
       return;
     }
     ReadyTask task;

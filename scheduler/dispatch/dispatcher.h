@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "scheduler/dispatch/matching.h"
 #include "scheduler/dispatch/policy.h"
 #include "scheduler/dispatch/task_view.h"
+#include "scheduler/learn/prelabel_use.h"
 #include "scheduler/quality/score_book.h"
 #include "scheduler/store/log_index.h"
 #include "scheduler/store/registry_view.h"
@@ -53,11 +55,13 @@ class Dispatcher {
   struct Project {
     store::v1::ProjectRecord record;
     std::vector<ReadyTask> tasks;
-    bool awaits_prelabel = false;
+    std::optional<learn::Proven> prelabeller;  // Where waiting tasks are prelabelled.
   };
 
   void FollowContractors(int64_t now_ms);
-  bool AwaitsPrelabel(const std::string& key, const store::v1::ProjectRecord& project) const;
+  // The project's champion, where its waiting tasks are prelabelled; else nothing.
+  std::optional<learn::Proven> Prelabeller(const std::string& key,
+                                           const store::v1::ProjectRecord& project) const;
   std::vector<ReadyTask> ReadTasks(size_t limit, int64_t now_ms);
   std::vector<ReadyTask> Interleave();
   // Takes out of `unsure` whoever was offered what was chosen for him.

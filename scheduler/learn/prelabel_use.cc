@@ -65,18 +65,19 @@ double ProvenFrom(const std::vector<PairedItem>& readings, double accuracy) {
   return proven;
 }
 
-bool IsDecidedByModel(const store::v1::ProjectRecord& project, const store::v1::TaskRecord& task,
-                      const store::v1::PrelabelRecord& prelabel,
-                      const store::v1::ModelRecord& model) {
-  if (project.settings().model_loop().auto_accept_accuracy() <= 0) return false;
-  if (task.has_gold() || !task.checks().empty()) return false;
-  if (prelabel.model_version() != model.champion()) return false;
+Proven ProvenOf(const fairlead::v1::ModelLoop& loop, const store::v1::ModelRecord& model) {
+  if (loop.auto_accept_accuracy() <= 0) return {};
   for (const store::v1::ModelVersionRecord& version : model.versions()) {
-    if (version.version() != model.champion()) continue;
-    return version.auto_accept_from() > 0 && prelabel.confidence() >= version.auto_accept_from() &&
-           LotOf("audit", task.task()) >= kAuditShare;
+    if (version.version() == model.champion())
+      return {version.version(), version.auto_accept_from()};
   }
-  return false;
+  return {};
+}
+
+bool IsDecidedByModel(const Proven& proven, absl::string_view task, absl::string_view version,
+                      double confidence) {
+  return proven.from > 0 && version == proven.version && confidence >= proven.from &&
+         LotOf("audit", task) >= kAuditShare;
 }
 
 }  // namespace fairlead::learn

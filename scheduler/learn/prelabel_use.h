@@ -3,6 +3,7 @@
 // same wherever and whenever they are asked for.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -24,11 +25,19 @@ store::v1::AnnotationRecord::Prelabel ShownOf(absl::string_view task,
 // O(readings²).
 double ProvenFrom(const std::vector<PairedItem>& readings, double accuracy);
 
-// Whether a task without answers is completed on its prelabel alone: it is the champion's, at a
-// confidence from which the champion is proven; the project asks for it; the task is neither gold
-// nor a check; and the lot did not fall on it (a tenth, which people answer all the same).
-bool IsDecidedByModel(const store::v1::ProjectRecord& project, const store::v1::TaskRecord& task,
-                      const store::v1::PrelabelRecord& prelabel,
-                      const store::v1::ModelRecord& model);
+// The version whose prelabels decide alone, and from which confidence.
+struct Proven {
+  std::string version;
+  double from = 0;  // 0: none does.
+};
+
+// The champion where it is proven and the project asks for it.
+Proven ProvenOf(const fairlead::v1::ModelLoop& loop, const store::v1::ModelRecord& model);
+
+// Whether a task without answers, neither gold nor a check, is completed on its prelabel alone: it
+// is the proven version's at that confidence, and the lot did not fall on the task (a tenth, which
+// people answer all the same).
+bool IsDecidedByModel(const Proven& proven, absl::string_view task, absl::string_view version,
+                      double confidence);
 
 }  // namespace fairlead::learn

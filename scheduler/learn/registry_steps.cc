@@ -93,7 +93,7 @@ bool Register(const store::v1::JobFinished& finished, const std::optional<RoundE
 }
 
 absl::StatusOr<store::v1::JobRecord> BeginRebuild(absl::string_view version,
-                                                  const RebuildData& data, int64_t now_ms,
+                                                  const RebuildSource& data, int64_t now_ms,
                                                   ModelRecord& model) {
   ModelVersionRecord* record = MutableVersion(model, version);
   if (record == nullptr) return NoVersion(version);
@@ -112,6 +112,7 @@ absl::StatusOr<store::v1::JobRecord> BeginRebuild(absl::string_view version,
     job.set_champion_blob(parent->blob());
   }
   job.set_version(record->version());
+  if (record->metrics().contains("fresh")) (*job.mutable_params())["fresh"] = "1";
   (*job.mutable_params())["rebuild"] = absl::StrCat(now_ms);  // Another job than the last one.
   job.set_job(
       absl::StrCat("re", job.kind(), "-", Sha256Hex(DeterministicBytes(job)).substr(0, 24)));

@@ -38,7 +38,7 @@ absl::Status Promote(absl::string_view version, absl::string_view why,
                      store::v1::ModelRecord& model);
 
 // What a version is trained from again: its manifest, less what was deleted since.
-struct RebuildData {
+struct RebuildSource {
   std::string manifest_blob;
   int64_t deleted_items = 0;
 };
@@ -47,7 +47,7 @@ struct RebuildData {
 // The one that runs already when there is one. NOT_FOUND; FAILED_PRECONDITION / STATE_PARENT_GONE
 // when the parent's model is not known any more.
 absl::StatusOr<store::v1::JobRecord> BeginRebuild(absl::string_view version,
-                                                  const RebuildData& data, int64_t now_ms,
+                                                  const RebuildSource& data, int64_t now_ms,
                                                   store::v1::ModelRecord& model);
 
 // Notes what came of a rebuild. Returns whether the job was one of `model`.

@@ -109,8 +109,8 @@ class Probe {
   int next_ = 0;
 };
 
-absl::Status Measure(Probe& probe, std::vector<double>& ms) {
-  for (const absl::Time end = absl::Now() + kPhase; absl::Now() < end;) {
+absl::Status Measure(Probe& probe, absl::Duration how_long, std::vector<double>& ms) {
+  for (const absl::Time end = absl::Now() + how_long; absl::Now() < end;) {
     ASSIGN_OR_RETURN(const absl::Duration took, probe.Once());
     ms.push_back(absl::ToDoubleMilliseconds(took));
   }
@@ -154,11 +154,12 @@ absl::Status BenchDispatchBesideTraining(const LoopOptions& options, Marks& mark
   std::vector<double> beside;
   double cpu_seconds = 0;
   for (int round = 0; round < kRounds; ++round) {
-    RETURN_IF_ERROR(Measure(probe, alone));
+    RETURN_IF_ERROR(Measure(probe, kPhase, alone));
     std::filesystem::remove_all(options.work_folder + "/dispatch-model");
     std::thread training([&] { cpu_seconds += Train(options).cpu_seconds; });
-    absl::SleepFor(kSettle);
-    const absl::Status measured = Measure(probe, beside);
+    std::vector<double> settling;
+    absl::Status measured = Measure(probe, kSettle, settling);
+    measured.Update(Measure(probe, kPhase, beside));
     training.join();
     RETURN_IF_ERROR(measured);
   }

@@ -1,4 +1,4 @@
-// ./dev bench reward: the linear reward model on human preferences, beside its rivals, in one run.
+// ./dev bench reward: the reward models on human preferences, beside their rivals, in one run.
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
@@ -13,6 +13,7 @@
 #include "common/base/status.h"
 #include "tests/bench/marks.h"
 #include "tests/bench/preference_sets.h"
+#include "tests/bench/reward_transformer.h"
 #include "tests/bench/tfidf_baseline.h"
 #include "trainer/reward/evaluate.h"
 #include "trainer/reward/losses.h"
@@ -197,7 +198,16 @@ absl::Status Refit(const std::string& folder, const Items& train, Marks& marks) 
   return absl::OkStatus();
 }
 
-absl::Status Run(const std::string& json, bool& met) {
+absl::Status RunLinear(const std::string& folder, const Items& train, const Items& dev,
+                       Marks& marks) {
+  RETURN_IF_ERROR(Harmless(folder, train, dev, marks));
+  RETURN_IF_ERROR(TenRounds(folder, train, dev, marks));
+  RETURN_IF_ERROR(Refit(folder, train, marks));
+  RETURN_IF_ERROR(Rankings(folder, marks));
+  return Safety(folder, marks);
+}
+
+absl::Status Run(const std::string& json, const std::string& which, bool& met) {
   const absl::StatusOr<Items> train = HarmlessTrain();
   if (absl::IsNotFound(train.status())) {
     std::fprintf(stderr, "no preference sets in %s; FAIRLEAD_SHARED names their folder\n",
@@ -208,11 +218,8 @@ absl::Status Run(const std::string& json, bool& met) {
   const auto folder = std::filesystem::temp_directory_path() / "fairlead-bench-reward";
   std::filesystem::create_directories(folder);
   Marks marks("reward");
-  RETURN_IF_ERROR(Harmless(folder, *train, dev, marks));
-  RETURN_IF_ERROR(TenRounds(folder, *train, dev, marks));
-  RETURN_IF_ERROR(Refit(folder, *train, marks));
-  RETURN_IF_ERROR(Rankings(folder, marks));
-  RETURN_IF_ERROR(Safety(folder, marks));
+  if (which != "transformer") RETURN_IF_ERROR(RunLinear(folder, *train, dev, marks));
+  if (which != "linear") RETURN_IF_ERROR(MeasureTransformer(*train, dev, marks));
   std::filesystem::remove_all(folder);
   met = marks.Print();
   return json.empty() ? absl::OkStatus() : marks.WriteJson(json);
@@ -224,10 +231,14 @@ int Main(int argc, char** argv) {
       "Exit codes: 0 all marks met, 1 a mark missed or an error.\n"
       "Example: ./dev bench reward --json reward.jsonl");
   std::string json;
+  std::string which = "all";
+  app.add_option("--case", which, "all, linear or transformer")
+      ->check(CLI::IsMember({"all", "linear", "transformer"}))
+      ->capture_default_str();
   app.add_option("--json", json, "Also write one JSON object a figure here");
   CLI11_PARSE(app, argc, argv);
   bool met = false;
-  const absl::Status status = Run(json, met);
+  const absl::Status status = Run(json, which, met);
   if (!status.ok()) std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
   return status.ok() && met ? 0 : 1;
 }

@@ -85,48 +85,38 @@ TEST(ProvenFromTest, AModelThatIsNotGoodEnoughIsSeldomProven) {
 class DecidedByModelTest : public ::testing::Test {
  protected:
   DecidedByModelTest() {
-    project_.mutable_settings()->mutable_model_loop()->set_auto_accept_accuracy(0.95);
+    loop_.set_auto_accept_accuracy(0.95);
     model_.set_champion("v2");
     model_.add_versions()->set_version("v1");
     model_.add_versions()->set_version("v2");
     model_.mutable_versions(1)->set_auto_accept_from(0.98);
-    prelabel_.set_model_version("v2");
-    prelabel_.set_confidence(0.98);
   }
-  // Of 1,000 tasks like `task`.
-  int Decided(store::v1::TaskRecord task = {}) {
+  // Of 1,000 tasks.
+  int Decided(const std::string& version, double confidence) {
+    const Proven proven = ProvenOf(loop_, model_);
     int decided = 0;
     for (int i = 0; i < 1'000; ++i) {
-      task.set_task(absl::StrCat("task-", i));
-      decided += IsDecidedByModel(project_, task, prelabel_, model_) ? 1 : 0;
+      const std::string task = absl::StrCat("task-", i);
+      decided += IsDecidedByModel(proven, task, version, confidence) ? 1 : 0;
     }
     return decided;
   }
-  store::v1::ProjectRecord project_;
+  fairlead::v1::ModelLoop loop_;
   store::v1::ModelRecord model_;
-  store::v1::PrelabelRecord prelabel_;
 };
 
-TEST_F(DecidedByModelTest, NineOfTenWhereItIsProven) { EXPECT_NEAR(Decided(), 900, 40); }
+TEST_F(DecidedByModelTest, NineOfTenWhereItIsProven) {
+  EXPECT_NEAR(Decided("v2", 0.98), 900, 40);
+  EXPECT_EQ(Decided("v2", 0.979), 0);
+  EXPECT_EQ(Decided("v1", 1), 0) << "of a version that is no champion any more";
+}
 
-TEST_F(DecidedByModelTest, NoneWhereItIsNot) {
-  prelabel_.set_confidence(0.979);
-  EXPECT_EQ(Decided(), 0);
-  prelabel_.set_confidence(1);
-  prelabel_.set_model_version("v1");
-  EXPECT_EQ(Decided(), 0) << "of a version that is no champion any more";
-  prelabel_.set_model_version("v2");
-  store::v1::TaskRecord gold;
-  gold.mutable_gold()->set_text("1");
-  EXPECT_EQ(Decided(gold), 0);
-  store::v1::TaskRecord check;
-  check.set_checks("task");
-  EXPECT_EQ(Decided(check), 0);
+TEST_F(DecidedByModelTest, NoneWhereItIsNotProvenOrNotWanted) {
   model_.mutable_versions(1)->set_auto_accept_from(0);
-  EXPECT_EQ(Decided(), 0);
+  EXPECT_EQ(Decided("v2", 1), 0);
   model_.mutable_versions(1)->set_auto_accept_from(0.98);
-  project_.mutable_settings()->mutable_model_loop()->set_auto_accept_accuracy(0);
-  EXPECT_EQ(Decided(), 0);
+  loop_.set_auto_accept_accuracy(0);
+  EXPECT_EQ(Decided("v2", 1), 0);
 }
 
 }  // namespace

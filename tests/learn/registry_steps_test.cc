@@ -96,6 +96,12 @@ TEST(RegistryStepsTest, ARebuildIsOfTheSameInputsAndOneAtATime) {
   EXPECT_NE(BeginRebuild(name, {"manifest", 0}, 400, model)->job(), job->job())
       << "asked again, trained again";
   EXPECT_FALSE(EndRebuild(finished, 500, model)) << "that one was of before";
+  EXPECT_FALSE(job->params().contains("fresh"));
+  (*model.mutable_versions(0)->mutable_metrics())["fresh"] = 1;
+  EXPECT_TRUE(BeginRebuild(model.versions(0).version(), {"manifest-1", 0}, 600, model)
+                  ->params()
+                  .contains("fresh"))
+      << "from the beginning, as it was";
   EXPECT_FALSE(BeginRebuild("tenants/t/models/m/versions/9", {"manifest", 0}, 1, model).ok());
 }
 

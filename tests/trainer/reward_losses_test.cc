@@ -8,6 +8,7 @@
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "common/base/philox.h"
@@ -139,6 +140,40 @@ TEST(RewardLossesTest, AnItemsPairsAreOneElement) {
   };
   EXPECT_NEAR(loss, slow(scores), 1e-12);
   ExpectGradient([&](const std::vector<double>& s) { return 2 * slow(s); }, scores, gradient);
+}
+
+TEST(LengthLossTest, EqualsPearsonsCorrelationsAndItsSlopesFiniteDifferences) {
+  PhiloxStream stream(8, 0, 0, 0);
+  std::vector<double> quality(7), nuisance(7), length(7);
+  for (size_t i = 0; i < 7; ++i) {
+    length[i] = stream.Uniform(1, 5);
+    quality[i] = stream.Normal() - length[i];
+    nuisance[i] = stream.Normal();
+  }
+  std::vector<double> of_quality(7, 0.0), of_nuisance(7, 0.0), unused(7);
+  const auto loss = [&] {
+    return LengthLoss(quality, nuisance, length, 0, absl::MakeSpan(unused), absl::MakeSpan(unused));
+  };
+  const double at = LengthLoss(quality, nuisance, length, 2, absl::MakeSpan(of_quality),
+                               absl::MakeSpan(of_nuisance));
+  EXPECT_EQ(at, loss());
+  const double rho = Correlation(quality, length, 0, absl::MakeSpan(unused));
+  EXPECT_LT(rho, 0);
+  EXPECT_NEAR(at, -rho - Correlation(nuisance, length, 0, absl::MakeSpan(unused)), 1e-12);
+  const double step = 1e-6;
+  for (size_t i = 0; i < 7; ++i) {
+    for (auto [scores, slopes] :
+         {std::pair(&quality, &of_quality), std::pair(&nuisance, &of_nuisance)}) {
+      (*scores)[i] += step;
+      const double above = loss();
+      (*scores)[i] -= 2 * step;
+      const double below = loss();
+      (*scores)[i] += step;
+      EXPECT_NEAR((*slopes)[i], 2 * (above - below) / (2 * step), 1e-7);
+    }
+  }
+  EXPECT_NEAR(Correlation({1, 2, 3}, {5, 7, 9}, 0, absl::MakeSpan(unused)), 1, 1e-12);
+  EXPECT_EQ(Correlation({2, 2, 2}, {5, 7, 9}, 1, absl::MakeSpan(unused)), 0);
 }
 
 }  // namespace

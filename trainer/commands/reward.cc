@@ -52,9 +52,16 @@ void PrintSetAside(const PreferenceSet& set) {
   }
 }
 
+// Which responses a model does not explain for their length.
+std::string TooLong(const RewardModel& model) {
+  if (model.longest_explained() == SIZE_MAX) return "";
+  return absl::StrCat(", or of more than ", model.longest_explained(),
+                      " (a transformer is asked again without each word)");
+}
+
 // One answer line: the scores, or why there are none.
 Json ScoreLine(const RewardModel& model, const std::string& text, size_t explain,
-               std::string& reason) {
+               std::string& reason, int64_t& unexplained) {
   const absl::StatusOr<PreferenceLine> line = ParseTexts(text);
   if (!line.ok()) {
     reason = ReasonOf(line.status());
@@ -77,9 +84,9 @@ Json ScoreLine(const RewardModel& model, const std::string& text, size_t explain
   Json why = Json::array();
   for (const std::string& response : item.responses) {
     Json words = Json::array();
-    for (const WordWeight& word : model.Explain(item.prompt, response, explain)) {
-      words.push_back({word.word, word.weight});
-    }
+    const std::vector<WordWeight> weights = model.Explain(item.prompt, response, explain);
+    for (const WordWeight& word : weights) words.push_back({word.word, word.weight});
+    if (weights.empty() && !response.empty()) ++unexplained;
     why.push_back(std::move(words));
   }
   out["why"] = line->form == LineForm::kSingle ? why[0] : why;
@@ -100,6 +107,7 @@ absl::Status RunTrainReward(const RewardTrainCommand& command) {
   ASSIGN_OR_RETURN(const RewardTrainResult result, TrainReward(set.items, command.options, path));
   if (command.json) {
     Json json = {{"model", path},
+                 {"kind", result.model},
                  {"set_aside", set.set_aside},
                  {"cross_fold", ToJson(result.cross_fold)},
                  {"metrics", result.metrics}};
@@ -111,8 +119,8 @@ absl::Status RunTrainReward(const RewardTrainCommand& command) {
   if (result.cross_fold.count > 0) PrintMetrics("held-out folds", result.cross_fold);
   if (result.validation.count > 0) PrintMetrics("validation", result.validation);
   if (result.test.has_value()) PrintMetrics("test", *result.test);
-  std::fprintf(stdout, "%s  (%.0f items, %.1f s)\n", path.c_str(), result.metrics.at("train.count"),
-               result.metrics.at("seconds"));
+  std::fprintf(stdout, "%s  (%s, %.0f items, %.1f s)\n", path.c_str(), result.model.c_str(),
+               result.metrics.at("train.count"), result.metrics.at("seconds"));
   return absl::OkStatus();
 }
 
@@ -121,16 +129,20 @@ absl::Status RunScore(const ScoreCommand& command) {
   ASSIGN_OR_RETURN(const std::vector<std::string> lines, ReadLines(command.input));
   std::string answers;
   std::map<std::string, int64_t> errors;
-  int64_t failed = 0;
+  int64_t failed = 0, unexplained = 0;
   for (const std::string& line : lines) {
     std::string reason;
-    const Json answer = ScoreLine(*model, line, command.explain, reason);
+    const Json answer = ScoreLine(*model, line, command.explain, reason, unexplained);
     absl::StrAppend(&answers, answer.dump(-1, ' ', false, Json::error_handler_t::replace), "\n");
     if (reason.empty()) continue;
     ++errors[reason];
     ++failed;
   }
   RETURN_IF_ERROR(WriteFileAtomically(command.output, answers));
+  if (unexplained > 0) {
+    std::fprintf(stderr, "not explained: %lld responses without words%s\n",
+                 static_cast<long long>(unexplained), TooLong(*model).c_str());
+  }
   const auto scored = static_cast<int64_t>(lines.size()) - failed;
   if (command.json) {
     const Json json = {{"lines", lines.size()}, {"scored", scored}, {"errors", errors}};
@@ -162,6 +174,12 @@ absl::Status RunEvaluateReward(const RewardUseCommand& command) {
     return absl::OkStatus();
   }
   PrintMetrics(model->axis().c_str(), metrics);
+  if (words.empty() && command.words > 0) {
+    std::fprintf(stderr,
+                 "a transformer has no words of its own; fairlead score --explain %zu "
+                 "shows those of each response\n",
+                 command.words);
+  }
   for (const WordWeight& word : words) {
     std::fprintf(stdout, "  %+8.3f  %s\n", word.weight, word.word.c_str());
   }

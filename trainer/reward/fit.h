@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "trainer/checkpoint/safetensors.h"
 #include "trainer/reward/evaluate.h"
 #include "trainer/reward/features.h"
 #include "trainer/train.h"
@@ -42,7 +43,7 @@ LinearRewardFit FitReward(const std::vector<const PreferenceItem*>& items,
 
 std::string EncodeReward(const LinearReward& model, const std::string& data_digest);
 
-// DATA_LOSS or INVALID_ARGUMENT with the reason for a torn, hostile or foreign file.
-absl::StatusOr<LinearReward> ReadReward(const std::string& path);
+// DATA_LOSS or INVALID_ARGUMENT with the reason for a hostile or foreign file.
+absl::StatusOr<LinearReward> ReadReward(const TensorFile& file, const std::string& path);
 
 }  // namespace fairlead::trainer

@@ -78,4 +78,38 @@ double PlackettLuceLoss(absl::Span<const double> scores,
   return loss;
 }
 
+double Correlation(absl::Span<const double> values, absl::Span<const double> others, double weight,
+                   absl::Span<double> gradient) {
+  const size_t count = values.size();
+  double mean = 0, other_mean = 0;
+  for (size_t i = 0; i < count; ++i) {
+    mean += values[i] / static_cast<double>(count);
+    other_mean += others[i] / static_cast<double>(count);
+  }
+  double square = 0, other_square = 0, product = 0;
+  for (size_t i = 0; i < count; ++i) {
+    square += (values[i] - mean) * (values[i] - mean);
+    other_square += (others[i] - other_mean) * (others[i] - other_mean);
+    product += (values[i] - mean) * (others[i] - other_mean);
+  }
+  const double size = std::sqrt(square * other_square);
+  if (!(size > 1e-12)) return 0;
+  const double correlation = product / size;
+  for (size_t i = 0; i < count; ++i) {
+    gradient[i] +=
+        weight * ((others[i] - other_mean) / size - correlation * (values[i] - mean) / square);
+  }
+  return correlation;
+}
+
+double LengthLoss(absl::Span<const double> quality, absl::Span<const double> nuisance,
+                  absl::Span<const double> length, double weight,
+                  absl::Span<double> quality_gradient, absl::Span<double> nuisance_gradient) {
+  std::vector<double> slopes(quality.size(), 0.0);
+  const double of_quality = Correlation(quality, length, weight, absl::MakeSpan(slopes));
+  const double sign = of_quality < 0 ? -1 : 1;
+  for (size_t i = 0; i < slopes.size(); ++i) quality_gradient[i] += sign * slopes[i];
+  return sign * of_quality - Correlation(nuisance, length, -weight, nuisance_gradient);
+}
+
 }  // namespace fairlead::trainer

@@ -28,4 +28,16 @@ double PlackettLuceLoss(absl::Span<const double> scores,
                         const std::vector<std::vector<int>>& levels, double weight,
                         absl::Span<double> gradient);
 
+// Pearson's correlation of `values` with `others`, −1 to 1; 0 when either hardly varies. Adds
+// `weight` times its slope by each of the values to `gradient`. O(n).
+double Correlation(absl::Span<const double> values, absl::Span<const double> others, double weight,
+                   absl::Span<double> gradient);
+
+// What makes one of two scores stand for length and the other not (ODIN: Chen et al. 2024, eq. 5):
+//   |ρ(quality, length)| − ρ(nuisance, length).
+// Adds `weight` times the slopes.
+double LengthLoss(absl::Span<const double> quality, absl::Span<const double> nuisance,
+                  absl::Span<const double> length, double weight,
+                  absl::Span<double> quality_gradient, absl::Span<double> nuisance_gradient);
+
 }  // namespace fairlead::trainer

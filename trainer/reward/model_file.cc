@@ -126,8 +126,7 @@ std::string EncodeReward(const LinearReward& model, const std::string& data_dige
   return EncodeTensorFile(tensors, metadata);
 }
 
-absl::StatusOr<LinearReward> ReadReward(const std::string& path) {
-  ASSIGN_OR_RETURN(const TensorFile file, TensorFile::Read(path));
+absl::StatusOr<LinearReward> ReadReward(const TensorFile& file, const std::string& path) {
   const auto format = file.metadata().find("format");
   if (format == file.metadata().end() || format->second != kFormat) {
     return FieldError("model", absl::StrCat(path, " is not a ", kFormat, " file; train it again"));

@@ -1,5 +1,6 @@
 // TrainReward and RewardModel (train.h).
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <optional>
@@ -8,15 +9,19 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/hash.h"
+#include "common/base/log.h"
 #include "common/base/status.h"
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/reward/fit.h"
 #include "trainer/reward/linear.h"
 #include "trainer/reward/losses.h"
+#include "trainer/reward/transformer_fit.h"
 #include "trainer/train.h"
 
 namespace fairlead::trainer {
 namespace {
+
+constexpr int64_t kEnoughForADevice = 1000;  // Pairs; with fewer the linear model is better.
 
 class LinearRewardModel : public RewardModel {
  public:
@@ -69,6 +74,8 @@ class LinearRewardModel : public RewardModel {
     if (words.size() > count) words.resize(count);
     return words;
   }
+
+  size_t longest_explained() const override { return SIZE_MAX; }
 
   std::vector<WordWeight> TopWords() const override { return model_.top_words; }
 
@@ -136,8 +143,9 @@ absl::Status CheckItem(const PreferenceItem& item, const std::string& field) {
 }
 
 absl::Status CheckInput(absl::Span<const PreferenceItem> items, const RewardTrainOptions& options) {
-  if (options.model != "auto" && options.model != "linear" && options.model != "ensemble") {
-    return FieldError("model", "must be auto, linear or ensemble");
+  const std::array<absl::string_view, 4> models = {"auto", "linear", "ensemble", "transformer"};
+  if (std::find(models.begin(), models.end(), options.model) == models.end()) {
+    return FieldError("model", "must be auto, linear, ensemble or transformer");
   }
   if (options.axis != "helpful" && options.axis != "safe") {
     return FieldError("axis", "must be helpful or safe");
@@ -146,6 +154,8 @@ absl::Status CheckInput(absl::Span<const PreferenceItem> items, const RewardTrai
   if (!(options.strength >= 0 && options.strength <= 1e6)) {
     return FieldError("strength", "must be 0 to 1000000");
   }
+  if (options.threads < 1) return FieldError("threads", "must be at least 1");
+  if (options.epochs < 1 || options.epochs > 20) return FieldError("epochs", "must be 1 to 20");
   if (!(options.smoothing >= 0 && options.smoothing < 0.5)) {
     return FieldError("smoothing", "must be 0 to below 0.5");
   }
@@ -212,6 +222,124 @@ void Flatten(const std::string& name, const RewardMetrics& metrics,
   flat[name + ".calibration_slope"] = metrics.calibration_slope;
 }
 
+// A trained model in both its forms, and what its training says of it.
+struct Trained {
+  std::string bytes;
+  std::unique_ptr<RewardModel> model;
+  RewardMetrics cross_fold;
+  std::map<std::string, double> metrics;
+};
+
+// The file that the training goes on from, if one is named.
+struct Champion {
+  std::optional<LinearReward> linear;
+  std::optional<TransformerReward> transformer;
+};
+
+absl::StatusOr<Champion> ReadChampion(const RewardTrainOptions& options) {
+  Champion champion;
+  if (options.warm_start.empty()) return champion;
+  ASSIGN_OR_RETURN(const TensorFile file, TensorFile::Read(options.warm_start));
+  if (IsTransformer(file)) {
+    if (options.model != "transformer" && options.model != "auto") {
+      return FieldError("warm_start", "is a transformer, which the model is not to be");
+    }
+    ASSIGN_OR_RETURN(champion.transformer, ReadTransformer(file, options.warm_start));
+  } else {
+    if (options.model == "transformer") return FieldError("warm_start", "is not a transformer");
+    ASSIGN_OR_RETURN(champion.linear, ReadReward(file, options.warm_start));
+  }
+  return champion;
+}
+
+Trained TrainLinear(const std::vector<const PreferenceItem*>& train,
+                    const RewardTrainOptions& options, const Champion& champion,
+                    const std::string& data_digest) {
+  LinearRewardFit fit = FitReward(train, options, FeaturesFor(options, train[0]->safe.has_value()),
+                                  champion.linear.has_value() ? &*champion.linear : nullptr);
+  Trained trained;
+  trained.bytes = EncodeReward(fit.model, data_digest);
+  trained.cross_fold = fit.cross_fold;
+  trained.metrics = {{"temperature", fit.model.temperature}, {"strength", fit.model.strength}};
+  trained.model = std::make_unique<LinearRewardModel>(std::move(fit.model));
+  return trained;
+}
+
+absl::StatusOr<Trained> ServeFit(TransformerFit fit, const std::string& data_digest) {
+  Trained trained;
+  trained.bytes = EncodeTransformer(fit.model, data_digest);
+  trained.cross_fold = fit.held_out;
+  trained.metrics = {{"temperature", fit.model.temperature},
+                     {"pieces", fit.model.shape.vocabulary - 1},
+                     {"epochs", static_cast<double>(fit.epochs)},
+                     {"steps", static_cast<double>(fit.steps)},
+                     {"tokens", static_cast<double>(fit.tokens)}};
+  ASSIGN_OR_RETURN(trained.model, ServeTransformer(std::move(fit.model)));
+  return trained;
+}
+
+bool IsWorthATransformer(const std::vector<const PreferenceItem*>& train,
+                         const RewardTrainOptions& options) {
+  int64_t judged = 0;
+  for (const PreferenceItem* item : train) {
+    const std::vector<double> none(item->responses.size(), 0.0);
+    judged += static_cast<int64_t>(PairsOf(*item, none).size());
+  }
+  return judged >= options.auto_pairs || (HasTrainingDevice() && judged >= kEnoughForADevice);
+}
+
+// Whether the transformer's held-out pairs are likelier than a linear model's that was fitted to
+// what the transformer was, by more than the standard error of the mean difference.
+bool IsBetter(const TransformerFit& fit, const std::vector<const PreferenceItem*>& train,
+              const RewardTrainOptions& options, const Champion& champion) {
+  std::vector<const PreferenceItem*> kept;
+  for (const PreferenceItem* item : train) {
+    if (!IsHeldOut(*item)) kept.push_back(item);
+  }
+  if (kept.empty() || fit.losses.empty()) return false;
+  const Trained linear = TrainLinear(kept, options, champion, "");
+  std::vector<ScoredPair> pairs;
+  for (const PreferenceItem* item : train) {
+    if (!IsHeldOut(*item)) continue;
+    std::vector<double> scores;
+    for (const std::string& response : item->responses) {
+      scores.push_back(linear.model->Score(item->prompt, response));
+    }
+    for (const ScoredPair& pair : PairsOf(*item, scores)) pairs.push_back(pair);
+  }
+  double factor = 1, sum = 0, squares = 0;
+  const std::vector<double> losses = LossesAtBest(pairs, factor);
+  const auto count = static_cast<double>(losses.size());
+  for (size_t i = 0; i < losses.size(); ++i) {
+    const double gain = losses[i] - fit.losses[i];
+    sum += gain;
+    squares += gain * gain;
+  }
+  const double mean = sum / count;
+  return mean > std::sqrt(std::max(0.0, squares / count - mean * mean) / count);
+}
+
+// The model asked for, or of `auto` the better one. `kind` becomes its name.
+absl::StatusOr<Trained> TrainKind(const std::vector<const PreferenceItem*>& train,
+                                  const RewardTrainOptions& options, const std::string& data_digest,
+                                  std::string& kind) {
+  ASSIGN_OR_RETURN(const Champion champion, ReadChampion(options));
+  const bool tried = options.model == "transformer" ||
+                     (options.model == "auto" && IsWorthATransformer(train, options));
+  kind = options.model == "ensemble" ? "ensemble" : "linear";
+  if (tried) {
+    absl::StatusOr<TransformerFit> fit = FitTransformer(
+        train, options, champion.transformer.has_value() ? &*champion.transformer : nullptr);
+    if (options.model == "transformer") RETURN_IF_ERROR(fit.status());
+    if (!fit.ok()) FAIRLEAD_LOG(WARNING) << "no transformer, so linear: " << fit.status().message();
+    if (options.model == "transformer" || (fit.ok() && IsBetter(*fit, train, options, champion))) {
+      kind = "transformer";
+      return ServeFit(*std::move(fit), data_digest);
+    }
+  }
+  return TrainLinear(train, options, champion, data_digest);
+}
+
 }  // namespace
 
 absl::StatusOr<RewardTrainResult> TrainReward(absl::Span<const PreferenceItem> items,
@@ -231,22 +359,14 @@ absl::StatusOr<RewardTrainResult> TrainReward(absl::Span<const PreferenceItem> i
     train.push_back(turn ? &as_pairs.emplace_back(AsPairs(item)) : &item);
   }
   if (train.empty()) return FieldError("items", "no training item");
-  std::optional<LinearReward> champion;
-  if (!options.warm_start.empty()) {
-    ASSIGN_OR_RETURN(champion, ReadReward(options.warm_start));
-  }
-  const FeatureOptions features = FeaturesFor(options, train[0]->safe.has_value());
-  LinearRewardFit fit =
-      FitReward(train, options, features, champion.has_value() ? &*champion : nullptr);
-  RETURN_IF_ERROR(WriteFileAtomically(output_path, EncodeReward(fit.model, DigestOf(items))));
   RewardTrainResult result;
+  ASSIGN_OR_RETURN(const Trained trained, TrainKind(train, options, DigestOf(items), result.model));
+  RETURN_IF_ERROR(WriteFileAtomically(output_path, trained.bytes));
+  result.metrics = trained.metrics;
   result.metrics["train.count"] = static_cast<double>(train.size());
-  result.metrics["temperature"] = fit.model.temperature;
-  result.metrics["strength"] = fit.model.strength;
-  const LinearRewardModel model(std::move(fit.model));
-  result.cross_fold = fit.cross_fold;
-  result.validation = model.Evaluate(validation);
-  if (!test.empty()) result.test = model.Evaluate(test);
+  result.cross_fold = trained.cross_fold;
+  result.validation = trained.model->Evaluate(validation);
+  if (!test.empty()) result.test = trained.model->Evaluate(test);
   Flatten("cross_fold", result.cross_fold, result.metrics);
   Flatten("validation", result.validation, result.metrics);
   if (result.test.has_value()) Flatten("test", *result.test, result.metrics);
@@ -256,7 +376,12 @@ absl::StatusOr<RewardTrainResult> TrainReward(absl::Span<const PreferenceItem> i
 }
 
 absl::StatusOr<std::unique_ptr<RewardModel>> RewardModel::Load(const std::string& path) {
-  ASSIGN_OR_RETURN(LinearReward model, ReadReward(path));
+  ASSIGN_OR_RETURN(const TensorFile file, TensorFile::Read(path));
+  if (IsTransformer(file)) {
+    ASSIGN_OR_RETURN(TransformerReward transformer, ReadTransformer(file, path));
+    return ServeTransformer(std::move(transformer));
+  }
+  ASSIGN_OR_RETURN(LinearReward model, ReadReward(file, path));
   return std::unique_ptr<RewardModel>(std::make_unique<LinearRewardModel>(std::move(model)));
 }
 
