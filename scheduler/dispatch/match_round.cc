@@ -9,8 +9,8 @@
 namespace fairlead::dispatch {
 namespace {
 
-// What a claim weighs in a window at most: above any other difference, but not so far that all other
-// values lie within an assignment's slack.
+// What a claim weighs in a window at most: above any other difference, but not so far that all
+// other values lie within an assignment's slack.
 constexpr double kWindowFloor = 30;
 
 double UrgencyOf(const ReadyTask& task, int64_t now_ms, const Policy& policy) {
