@@ -39,7 +39,9 @@ namespace {
 
 constexpr int kMaxMessageBytes = 8
                                  << 20;  // Above every limit of ours, so that the refusal is ours.
-constexpr int kStreamThreads = 16;
+// An answer holds its thread until the log is on disk, so a second carries as many answers as there
+// are threads, times the log's syncs. No more than the idle connections that the pool keeps.
+constexpr int kStreamThreads = 64;
 
 // Everything that lives as long as the process, in order of construction.
 class ServerImpl final : public Server {

@@ -9,6 +9,10 @@
 namespace fairlead::dispatch {
 namespace {
 
+// What a claim weighs in a window at most: above any other difference, but not so far that all
+// other values lie within an assignment's slack.
+constexpr double kWindowFloor = 30;
+
 double UrgencyOf(const ReadyTask& task, int64_t now_ms, const Policy& policy) {
   const double life = static_cast<double>(task.expire_ms - task.create_ms);
   if (life <= 0) return 1;
@@ -106,7 +110,9 @@ double MatchRound::Factor(const Place& place, Slot slot) {
     const Member& member = place.bucket->ranks.at(slot);
     factor *= InformationGain(known, place.bucket->key.alternatives, member.sampled) / member.gain;
   }
-  if (place.floor != Floor::kNone) factor *= 1 + policy_.floor * FloorClaim(place, slot);
+  if (place.floor != Floor::kNone) {
+    factor *= 1 + std::min(policy_.floor, kWindowFloor) * FloorClaim(place, slot);
+  }
   return factor;
 }
 

@@ -49,7 +49,7 @@ class MatchRound {
   // By the formula.
   Ranked Weigh(const Place& place, Slot slot);
   // The index of a task about which nothing is known, without urgency and floor; and by what the
-  // place's own differs from it: equal to Weigh() but for rounding.
+  // place's own differs from it: as Weigh() but for rounding and the weight of a floor's claim.
   double BaseIndex(FreeIndex::Bucket& bucket, Slot slot);
   double Factor(const Place& place, Slot slot);
   // Better first. Equal indices: the larger share due, the longer wait, then a seeded draw; never

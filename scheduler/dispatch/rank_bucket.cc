@@ -8,7 +8,7 @@ namespace fairlead::dispatch {
 namespace {
 
 // Keys from 2^-28 to 2^4: sixty-four steps an octave, by the bits of the float itself.
-constexpr int kLowestExponent = 127 - 28;
+constexpr int64_t kLowestExponent = 127 - 28;
 
 uint32_t LevelOf(double key) {
   if (!(key > 0)) return 0;
