@@ -63,7 +63,7 @@ std::vector<Training> LongTrainings() {
   return {
       {"hard",
        "generated_hard",
-       {"--variant", "eighth", "--head", "column", "--epochs", "10"},
+       {"--variant", "eighth", "--head", "column", "--epochs", "20"},
        0.72,
        325},
       {"sroie_prices_defaults", "sroie_prices", {}, 0.95, 0, 600},
