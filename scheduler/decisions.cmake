@@ -2,6 +2,7 @@
 # clock, no gRPC. Contraction is off so that an explanation replays bit for bit on every processor.
 fairlead_library(fairlead_decisions
   SOURCES
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/assignment.cc
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/best_score_policy.cc
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/choice_policy.cc
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/default_policy.cc
@@ -12,10 +13,13 @@ fairlead_library(fairlead_decisions
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/random_policy.cc
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/choice/round_robin_policy.cc
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/explanation.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/free_index.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/match_round.cc
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/matching.cc
-    ${CMAKE_CURRENT_LIST_DIR}/dispatch/matching_bucket.cc
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/policy.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/rank_bucket.cc
     ${CMAKE_CURRENT_LIST_DIR}/dispatch/standing.cc
+    ${CMAKE_CURRENT_LIST_DIR}/dispatch/window_auction.cc
     ${CMAKE_CURRENT_LIST_DIR}/learn/dataset_split.cc
     ${CMAKE_CURRENT_LIST_DIR}/learn/adwin.cc
     ${CMAKE_CURRENT_LIST_DIR}/learn/evidence.cc

@@ -49,7 +49,9 @@ int main(int argc, char** argv) {
       "Fairlead's scheduler: serves clients and contractors, dispatches, labels, learns.\n"
       "Example: fairlead-scheduler --redis unix:/run/redis.sock --data /var/lib/fairlead "
       "--listen 0.0.0.0:7000"};
-  app.add_option("--redis", options.redis.address, "Redis: unix:/path or host:port")->required();
+  app.add_option("--redis", options.redis.address, "Redis: unix:/path or host:port")
+      ->required()
+      ->take_last();
   app.add_option("--redis_user", options.redis.user, "Redis ACL user");
   app.add_option("--redis_password_file", password_file, "File with the Redis password");
   app.add_option("--data", options.data_directory, "Directory of the record log and the blobs")

@@ -53,6 +53,7 @@ class ServerImpl final : public Server {
         homes_(&caller_, options.topology),
         registry_store_(&caller_),
         scores_(&registry_),
+        calibrations_(&registry_, &scores_),
         index_(log_.get()),
         archive_(&tasks_, &index_),
         hub_(&registry_, &view_, &homes_),
@@ -60,11 +61,12 @@ class ServerImpl final : public Server {
         blobs_(NewDirectoryBlobStore(options.data_directory + "/blobs")),
         jobs_(&pool_, options.topology.LaneSlots()[0]),
         models_({&tasks_, &registry_store_, &registry_, &index_, &view_, blobs_.get(), &jobs_}),
-        follower_(options.redis, log_.get(), &gate_,
-                  {&registry_, &scores_, &index_, &hub_, &view_, &folder_, &models_}),
+        follower_(
+            options.redis, log_.get(), &gate_,
+            {&registry_, &scores_, &calibrations_, &index_, &hub_, &view_, &folder_, &models_}),
         recovery_({&pool_, log_.get(), &gate_, &index_, &follower_, &view_}, options.topology,
                   options.replica, options.dev_mode),
-        collector_(&tasks_, &registry_, &scores_),
+        collector_(&tasks_, &registry_, &scores_, &calibrations_),
         dispatcher_({&tasks_, &view_, &registry_, &scores_, log_.get(), &index_},
                     dispatch::DefaultPolicy()),
         reaper_(&tasks_, &jobs_),
@@ -108,6 +110,7 @@ class ServerImpl final : public Server {
   store::RegistryStore registry_store_;
   store::RegistryView registry_;
   quality::ScoreBook scores_;
+  quality::CalibrationBook calibrations_;
   store::LogIndex index_;
   store::TaskArchive archive_;
   dispatch::TaskView view_;
@@ -162,7 +165,8 @@ absl::Status ServerImpl::Begin() {
   if (!methods_.missing().empty()) {
     return absl::InternalError(absl::StrCat("no rule says who may call ", methods_.missing()[0]));
   }
-  RETURN_IF_ERROR(store::ReplayLog(*log_, {&registry_, &scores_, &index_, &folder_, &models_}));
+  RETURN_IF_ERROR(
+      store::ReplayLog(*log_, {&registry_, &scores_, &calibrations_, &index_, &folder_, &models_}));
   for (const std::string& slot : options_.topology.AllSlots())
     follower_.Add(slot, index_.LastSeq(slot));
   follower_.Run();
@@ -194,7 +198,7 @@ void ServerImpl::StartLoops() {
     gate_.AwaitClosed(absl::Seconds(1));
     absl::Status status = recovery_.RunOnce();
     leading_ = recovery_.leading();
-    SetServing(gate_.open());
+    SetServing(gate_.open() && gate_.Held().ok());
     RETURN_IF_ERROR(status);
     return 0;
   });
@@ -255,7 +259,8 @@ absl::Status ServerImpl::Serve() {
 }
 
 void ServerImpl::SetServing(bool serving) {
-  // Readiness: Redis can be written. A process that answers at all is alive.
+  // Readiness: Redis can be written, and what it says be logged. A process that answers at all is
+  // alive.
   for (grpc::Server* server : {grpc_.get(), health_.get()}) {
     if (server == nullptr || server->GetHealthCheckService() == nullptr) continue;
     server->GetHealthCheckService()->SetServingStatus("", serving);

@@ -2,6 +2,7 @@
 // include it; nothing outside trainer/ sees a tensor.
 #pragma once
 
+#include <ATen/autocast_mode.h>
 #include <dlfcn.h>
 #include <malloc.h>
 #include <torch/torch.h>
@@ -46,6 +47,36 @@ inline void UseReproducibleKernels(int threads) {
   at::globalContext().setDeterministicCuDNN(true);
   at::globalContext().setFlushDenormal(true);
 }
+
+// While one lives, convolutions and matrix products of this thread on a GPU compute in bfloat16
+// (torch's autocast); weights, gradients and what autocast holds to be delicate stay float32.
+// Nothing happens when it is not wanted. Not to be nested.
+class Bfloat16Scope {
+ public:
+  explicit Bfloat16Scope(bool wanted) : wanted_(wanted) {
+    if (wanted_) Switch(true);
+  }
+  ~Bfloat16Scope() {
+    if (!wanted_) return;
+    Switch(false);
+    at::autocast::clear_cache();
+  }
+  Bfloat16Scope(const Bfloat16Scope&) = delete;
+  Bfloat16Scope& operator=(const Bfloat16Scope&) = delete;
+
+ private:
+  static void Switch(bool on) {
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
+    at::autocast::set_autocast_dtype(at::kCUDA, at::kBFloat16);
+    at::autocast::set_autocast_enabled(at::kCUDA, on);
+#else
+    at::autocast::set_autocast_gpu_dtype(at::kBFloat16);
+    at::autocast::set_enabled(on);
+#endif
+  }
+
+  const bool wanted_;
+};
 
 inline bool IsOutOfMemory(const std::exception& failure) {
   const std::string text = failure.what();

@@ -97,6 +97,8 @@ void AddTrain(CLI::App& app, OcrTrainCommand& ocr, RewardTrainCommand& reward, i
       ->capture_default_str();
   one->add_option("--threads", ocr.options.threads, "Part of the result")->capture_default_str();
   one->add_option("--device", ocr.options.device, "cpu, cuda or auto")->capture_default_str();
+  one->add_option("--precision", ocr.options.precision, "float32, bf16 (on a GPU) or auto")
+      ->capture_default_str();
   one->add_option("--warm-start", ocr.options.warm_start, "Model file to start from");
   one->add_flag("--resume", ocr.resume, "Take up the last checkpoint in --out");
   one->add_option("--checkpoint-seconds", ocr.options.checkpoint_seconds, "Between checkpoints")

@@ -27,6 +27,12 @@ struct OcrExample {
   Split split = Split::kTrain;
 };
 
+// An example that cannot be used, and why.
+struct OcrSetAside {
+  std::string id;  // Of the example; in a folder its file.
+  std::string reason;
+};
+
 // Live state of a run; also what a learning curve is drawn from.
 struct TrainProgress {
   int epoch = 0;  // Finished epochs.
@@ -61,8 +67,9 @@ struct OcrTrainOptions {
   // Of a head "auto": train the candidates briefly and keep the one that reads more, where there
   // are enough examples to tell. Costs up to a fifth of the run.
   bool try_heads = false;
-  int image_height = 0;  // Zero: 32 or 64, whichever is nearer to the images.
-  int image_width = 0;   // Zero: as wide as nine in ten of the images at that height.
+  // Zero: 32 or 64; on a GPU whichever is nearer to the images, on a CPU 32 below 96 pixels.
+  int image_height = 0;
+  int image_width = 0;  // Zero: as wide as nine in ten of the images at that height.
   // Zero: chosen from the number of examples, the variant and whether the start is warm.
   int epochs = 0;
   int batch = 0;
@@ -73,6 +80,9 @@ struct OcrTrainOptions {
   uint64_t seed = 1;
   int threads = 1;              // Part of the result: another count gives other bits.
   std::string device = "auto";  // cpu | cuda | auto.
+  // float32 | bf16 (a GPU's convolutions and products) | auto: bf16 on a GPU. Models are float32
+  // and measured so.
+  std::string precision = "auto";
   // Path of a model file to start from; its configuration and alphabet are kept when they fit.
   std::string warm_start;
   // Where checkpoints are kept; empty writes none. A valid checkpoint of the same data, options and
@@ -101,6 +111,8 @@ struct OcrTrainResult {
   std::vector<TrainProgress> curve;
   std::string variant, head;
   std::vector<HeadTrial> trials;  // Empty when the head was given or there was nothing to choose.
+  // Training examples whose text is longer than the head can hold; counted as "train.set_aside".
+  std::vector<OcrSetAside> set_aside;
 };
 
 // Trains and writes `output_path`. INVALID_ARGUMENT for unusable data or options (which and why),

@@ -104,6 +104,20 @@ absl::StatusOr<std::string> FetchChampion(BlobStore& blobs, const store::v1::Job
   return path;
 }
 
+absl::StatusOr<Shadow> FetchShadow(BlobStore& blobs, const store::v1::JobRecord& job,
+                                   const std::string& path) {
+  Shadow shadow;
+  std::string blob;
+  RETURN_IF_ERROR(ReadParam(job, "shadow_version", &shadow.version));
+  RETURN_IF_ERROR(ReadParam(job, "shadow_blob", &blob));
+  if (shadow.version.empty() || blob.empty()) return Shadow();
+  absl::StatusOr<std::string> bytes = blobs.Get(job.tenant(), blob);
+  if (!bytes.ok()) return Annotate(bytes.status(), "fetching the model in the shadow");
+  RETURN_IF_ERROR(WriteFileDurably(path, absl::StrCat(path, ".tmp"), *bytes));
+  shadow.path = path;
+  return shadow;
+}
+
 absl::Status ReadParam(const store::v1::JobRecord& job, absl::string_view name, int* value) {
   const std::string* text = FindParam(job, name);
   if (text == nullptr || absl::SimpleAtoi(*text, value)) return absl::OkStatus();

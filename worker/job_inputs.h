@@ -37,6 +37,16 @@ absl::StatusOr<std::vector<FetchedImage>> FetchImages(BlobStore& blobs, const st
 absl::StatusOr<std::string> FetchChampion(BlobStore& blobs, const store::v1::JobRecord& job,
                                           const std::string& path);
 
+// The model that reads beside the champion, for comparison only.
+struct Shadow {
+  std::string version;  // Full name; empty: none.
+  std::string path;     // Its file.
+};
+
+// Writes the shadow's model to `path` where the job names one.
+absl::StatusOr<Shadow> FetchShadow(BlobStore& blobs, const store::v1::JobRecord& job,
+                                   const std::string& path);
+
 // Overwrite `value` with the job's parameter when it has it. INVALID_ARGUMENT naming params.<name>.
 absl::Status ReadParam(const store::v1::JobRecord& job, absl::string_view name, int* value);
 absl::Status ReadParam(const store::v1::JobRecord& job, absl::string_view name, uint64_t* value);

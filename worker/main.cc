@@ -2,6 +2,7 @@
 // idle, 64 a bad setting, 75 it drained and handed an unfinished job back (EX_TEMPFAIL).
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -59,6 +60,7 @@ struct Flags {
   double checkpoint_seconds = 30;
   int64_t cache_mib = 4096;
   std::string metrics_address;
+  int nice = 10;
 };
 
 void Declare(CLI::App& app, Flags& flags) {
@@ -93,6 +95,9 @@ void Declare(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--cache_mib", flags.cache_mib, "Size of the blob cache in MiB")
       ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--nice", flags.nice, "Added to its niceness: who shares the machine goes first")
+      ->check(CLI::Range(0, 19))
       ->capture_default_str();
   app.add_option("--metrics_address", flags.metrics_address, "host:port that serves /metrics");
   app.footer(
@@ -153,6 +158,10 @@ std::map<std::string, JobHandler*> Select(const std::vector<std::string>& kinds,
 }
 
 absl::StatusOr<int> Serve(const Flags& flags) {
+  // Before any thread starts: each takes it from the one that makes it.
+  if (flags.nice > 0 && setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + flags.nice)) {
+    return ErrnoStatus("lowering the priority");
+  }
   RETURN_IF_ERROR(CatchStopSignals());
   redis::RedisOptions redis_options;
   redis_options.address = flags.redis;

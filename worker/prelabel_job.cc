@@ -15,12 +15,21 @@ namespace {
 
 using Item = store::v1::PrelabelManifest::Item;
 
-// The model that predicts, as a file. INVALID_ARGUMENT when the job names none.
-absl::StatusOr<std::string> FetchModel(BlobStore& blobs, const Scratch& scratch,
-                                       const store::v1::JobRecord& job) {
+// The models that predict, as files.
+struct Files {
+  std::string champion;
+  Shadow shadow;
+};
+
+// INVALID_ARGUMENT when the job names no champion.
+absl::StatusOr<Files> FetchModels(BlobStore& blobs, const Scratch& scratch,
+                                  const store::v1::JobRecord& job) {
   if (job.champion_blob().empty()) return FieldError("champion_blob", "the job names no model");
   ASSIGN_OR_RETURN(const std::string directory, scratch.JobDirectory(job.job()));
-  return FetchChampion(blobs, job, absl::StrCat(directory, "/champion"));
+  Files files;
+  ASSIGN_OR_RETURN(files.champion, FetchChampion(blobs, job, absl::StrCat(directory, "/champion")));
+  ASSIGN_OR_RETURN(files.shadow, FetchShadow(blobs, job, absl::StrCat(directory, "/shadow")));
+  return files;
 }
 
 store::v1::PrelabelRecord* AddPrelabel(const Item& item, const std::string& version,
@@ -31,6 +40,8 @@ store::v1::PrelabelRecord* AddPrelabel(const Item& item, const std::string& vers
   prelabel->set_model_version(version);
   return prelabel;
 }
+
+v1::Answer::Side Preferred(double a) { return a >= 0.5 ? v1::Answer::SIDE_A : v1::Answer::SIDE_B; }
 
 void Finish(const store::v1::PrelabelManifest& manifest, const std::string& device,
             absl::Time start, store::v1::JobResult* result) {
@@ -50,9 +61,14 @@ absl::StatusOr<store::v1::JobResult> PrelabelOcrHandler::Run(const store::v1::Jo
   const absl::Time start = absl::Now();
   const std::unique_ptr<BlobStore> blobs = blobs_(job);
   ASSIGN_OR_RETURN(const store::v1::PrelabelManifest manifest, FetchPrelabelItems(*blobs, job));
-  ASSIGN_OR_RETURN(const std::string path, FetchModel(*blobs, scratch_, job));
+  ASSIGN_OR_RETURN(const Files files, FetchModels(*blobs, scratch_, job));
   ASSIGN_OR_RETURN(const std::unique_ptr<trainer::OcrModel> model,
-                   trainer::OcrModel::Load(path, options_.device, options_.threads));
+                   trainer::OcrModel::Load(files.champion, options_.device, options_.threads));
+  std::unique_ptr<trainer::OcrModel> shadow;
+  if (!files.shadow.version.empty()) {
+    ASSIGN_OR_RETURN(shadow,
+                     trainer::OcrModel::Load(files.shadow.path, options_.device, options_.threads));
+  }
   const std::string& version = job.version().empty() ? manifest.model_version() : job.version();
   store::v1::JobResult result;
   for (int first = 0; first < manifest.items_size(); first += options_.batch) {
@@ -73,10 +89,17 @@ absl::StatusOr<store::v1::JobResult> PrelabelOcrHandler::Run(const store::v1::Jo
     }
     if (images.empty()) continue;
     ASSIGN_OR_RETURN(const std::vector<trainer::OcrPrediction> predictions, model->Predict(images));
+    std::vector<trainer::OcrPrediction> beside;
+    if (shadow != nullptr) {
+      ASSIGN_OR_RETURN(beside, shadow->Predict(images));
+    }
     for (size_t k = 0; k < items.size(); ++k) {
-      AddPrelabel(manifest.items(items[k]), version, predictions[k].confidence, &result)
-          ->mutable_answer()
-          ->set_text(predictions[k].text);
+      store::v1::PrelabelRecord* prelabel =
+          AddPrelabel(manifest.items(items[k]), version, predictions[k].confidence, &result);
+      prelabel->mutable_answer()->set_text(predictions[k].text);
+      if (shadow == nullptr) continue;
+      prelabel->mutable_shadow_answer()->set_text(beside[k].text);
+      prelabel->set_shadow_version(files.shadow.version);
     }
     context.SetProgress(absl::StrCat("read ", last, "/", manifest.items_size(), " images"));
   }
@@ -94,18 +117,25 @@ absl::StatusOr<store::v1::JobResult> PrelabelRewardHandler::Run(const store::v1:
   const absl::Time start = absl::Now();
   const std::unique_ptr<BlobStore> blobs = blobs_(job);
   ASSIGN_OR_RETURN(const store::v1::PrelabelManifest manifest, FetchPrelabelItems(*blobs, job));
-  ASSIGN_OR_RETURN(const std::string path, FetchModel(*blobs, scratch_, job));
+  ASSIGN_OR_RETURN(const Files files, FetchModels(*blobs, scratch_, job));
   ASSIGN_OR_RETURN(const std::unique_ptr<trainer::RewardModel> model,
-                   trainer::RewardModel::Load(path));
+                   trainer::RewardModel::Load(files.champion));
+  std::unique_ptr<trainer::RewardModel> shadow;
+  if (!files.shadow.version.empty()) {
+    ASSIGN_OR_RETURN(shadow, trainer::RewardModel::Load(files.shadow.path));
+  }
   const std::string& version = job.version().empty() ? manifest.model_version() : job.version();
   store::v1::JobResult result;
   for (const Item& item : manifest.items()) {
     RETURN_IF_ERROR(context.Check());
     const v1::Payload::Pair& pair = item.payload().pair();
     const double a = model->PreferA(pair.prompt(), pair.response_a(), pair.response_b());
-    AddPrelabel(item, version, std::max(a, 1 - a), &result)
-        ->mutable_answer()
-        ->set_preferred(a >= 0.5 ? v1::Answer::SIDE_A : v1::Answer::SIDE_B);
+    store::v1::PrelabelRecord* prelabel = AddPrelabel(item, version, std::max(a, 1 - a), &result);
+    prelabel->mutable_answer()->set_preferred(Preferred(a));
+    if (shadow == nullptr) continue;
+    prelabel->mutable_shadow_answer()->set_preferred(
+        Preferred(shadow->PreferA(pair.prompt(), pair.response_a(), pair.response_b())));
+    prelabel->set_shadow_version(files.shadow.version);
   }
   Finish(manifest, "cpu", start, &result);
   return result;

@@ -64,8 +64,11 @@ absl::StatusOr<store::v1::JobResult> TrainOcrHandler::Run(const store::v1::JobRe
   ASSIGN_OR_RETURN(const store::v1::DatasetManifest manifest, FetchDataset(*blobs, job));
   ASSIGN_OR_RETURN(const Round<trainer::OcrExample> round,
                    OcrRound(*blobs, job, manifest, context));
-  ASSIGN_OR_RETURN(options.warm_start,
+  ASSIGN_OR_RETURN(const std::string champion,
                    FetchChampion(*blobs, job, absl::StrCat(directory, "/champion")));
+  int fresh = 0;
+  RETURN_IF_ERROR(ReadParam(job, "fresh", &fresh));
+  if (fresh == 0) options.warm_start = champion;
   RETURN_IF_ERROR(context.Check());
   options.threads = options_.threads;
   options.device = options_.device;
@@ -81,14 +84,15 @@ absl::StatusOr<store::v1::JobResult> TrainOcrHandler::Run(const store::v1::JobRe
   ASSIGN_OR_RETURN(const trainer::OcrTrainResult trained,
                    trainer::TrainOcr(round.examples, options, absl::StrCat(directory, "/model")));
   store::v1::Evaluation evaluation;
-  if (!options.warm_start.empty()) {
+  if (!champion.empty()) {
     const PredictOptions predict = {options_.threads, options_.device};
-    ASSIGN_OR_RETURN(evaluation, JudgeOcr({trained.model_path, options.warm_start}, round.judged,
-                                          predict, context));
+    ASSIGN_OR_RETURN(evaluation,
+                     JudgeOcr({trained.model_path, champion}, round.judged, predict, context));
   }
   std::map<std::string, double> metrics = trained.metrics;
   metrics["items"] = manifest.items_size();
-  metrics["items_unusable"] = round.unusable;
+  metrics["items_unusable"] = round.unusable + static_cast<double>(trained.set_aside.size());
+  if (fresh != 0) metrics["fresh"] = 1;
   return Deliver(*blobs, job, trained.model_path, metrics, evaluation, options_.device, start);
 }
 

@@ -50,7 +50,6 @@ absl::Status ErrnoStatus(absl::string_view what) {
       return absl::NotFoundError(message);
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:
     case EMFILE:
     case ENFILE:
       return absl::ResourceExhaustedError(message);

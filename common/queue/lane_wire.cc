@@ -31,6 +31,8 @@ std::string OrderOf(const NewJob& job) {
   return absl::StrCat(job.priority, "|", deadline, "|", start);
 }
 
+constexpr size_t kServerLetters = 16;  // Of 40: 64 bits.
+
 }  // namespace
 
 std::vector<std::string> LaneKeys(absl::string_view slot) {
@@ -38,6 +40,15 @@ std::vector<std::string> LaneKeys(absl::string_view slot) {
           redis::LaneStateKey(slot),   redis::JobsKey(slot),     redis::JobOrderKey(slot),
           redis::JobDueKey(slot),      redis::JobDatedKey(slot), redis::SessionsKey(slot),
           redis::JobDeadKey(slot),     redis::WakeKey(slot)};
+}
+
+std::string BindToServer(absl::string_view incarnation, absl::string_view run_id) {
+  return absl::StrCat(incarnation, "-", run_id.substr(0, kServerLetters));
+}
+
+absl::string_view ServerOf(absl::string_view incarnation) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(incarnation, '-');
+  return parts.size() > 2 ? parts[2] : "";
 }
 
 absl::Status BadReply(absl::string_view function) {

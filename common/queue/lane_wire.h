@@ -16,6 +16,12 @@ namespace fairlead::queue {
 // In the order that lua/lane3.*.lua documents.
 std::vector<std::string> LaneKeys(absl::string_view slot);
 
+// A slot's incarnation says in which life of Redis it was opened, so that nobody calls the slot in
+// another one before the scheduler has compared what is left with its record log:
+// "<counter>-<random>-<beginning of the run_id>". ServerOf: "" when it does not say so.
+std::string BindToServer(absl::string_view incarnation, absl::string_view run_id);
+absl::string_view ServerOf(absl::string_view incarnation);
+
 absl::Status BadReply(absl::string_view function);
 // The code a reply begins with; "" when it is none of ours.
 std::string CodeOf(const redis::Reply& reply);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -66,7 +67,7 @@ void RedisJobQueue::ForgetIncarnation(const std::string& stale) {
   MutexLock lock(&mu_);
   if (incarnation_ != stale) return;
   incarnation_.clear();
-  sessions_.clear();
+  classes_.clear();  // As many other ones would look like these.
   numbers_.clear();
 }
 
@@ -75,37 +76,49 @@ Arguments RedisJobQueue::Head(const std::string& incarnation) const {
   return {absl::StrCat(now), incarnation};
 }
 
-absl::StatusOr<Reply> RedisJobQueue::CallOnce(absl::string_view function, const Arguments& rest) {
-  ASSIGN_OR_RETURN(const std::string incarnation, Incarnation());
+absl::Status RedisJobQueue::OrClosed(const absl::Status& status, const std::string& incarnation) {
+  if (ReasonOf(status) != "STORE_RESTARTED") return status;
+  ForgetIncarnation(incarnation);
+  return Error(absl::StatusCode::kUnavailable, "LANE_CLOSED",
+               absl::StrCat("lane ", slot_, " is not open: no scheduler has opened it since redis ",
+                            "was restarted"));
+}
+
+absl::StatusOr<Reply> RedisJobQueue::CallUnder(const std::string& incarnation,
+                                               absl::string_view function, const Arguments& rest) {
   Arguments arguments = Head(incarnation);
   arguments.insert(arguments.end(), rest.begin(), rest.end());
-  ASSIGN_OR_RETURN(Reply reply, redis::CallFunction(*pool_, function, keys_, arguments));
-  const std::string code = CodeOf(reply);
+  absl::StatusOr<Reply> reply =
+      redis::CallFunction(*pool_, function, keys_, arguments, ServerOf(incarnation));
+  if (!reply.ok()) return OrClosed(reply.status(), incarnation);
+  const std::string code = CodeOf(*reply);
   if (code.empty()) return BadReply(function);
   if (code == "INCARNATION") ForgetIncarnation(incarnation);
   return reply;
 }
 
-absl::StatusOr<std::vector<Reply>> RedisJobQueue::CallAll(absl::string_view function,
+absl::StatusOr<std::vector<Reply>> RedisJobQueue::CallAll(const std::string& incarnation,
+                                                          absl::string_view function,
                                                           std::vector<Arguments> calls) {
-  ASSIGN_OR_RETURN(const std::string incarnation, Incarnation());
   for (Arguments& call : calls) {
     Arguments arguments = Head(incarnation);
     arguments.reserve(2 + call.size());
     std::move(call.begin(), call.end(), std::back_inserter(arguments));
     call = redis::FunctionCommand(function, keys_, arguments);
   }
-  ASSIGN_OR_RETURN(std::vector<Reply> replies, pool_->Pipeline(calls));
+  const absl::string_view server = ServerOf(incarnation);
+  absl::StatusOr<std::vector<Reply>> replies = pool_->Pipeline(calls, server);
   const auto unknown = [](const Reply& reply) {
     return reply.type == Reply::Type::kError &&
            absl::StartsWith(reply.text, "ERR Function not found");
   };
-  if (std::all_of(replies.begin(), replies.end(), unknown)) {
+  if (replies.ok() && !calls.empty() && std::all_of(replies->begin(), replies->end(), unknown)) {
     // Nothing has run: once more, with the library.
     RETURN_IF_ERROR(redis::LoadFunctions(*pool_));
-    ASSIGN_OR_RETURN(replies, pool_->Pipeline(calls));
+    replies = pool_->Pipeline(calls, server);
   }
-  for (const Reply& reply : replies) {
+  if (!replies.ok()) return OrClosed(replies.status(), incarnation);
+  for (const Reply& reply : *replies) {
     if (reply.type == Reply::Type::kError) return redis::StatusOfError(reply.text, function);
     const std::string code = CodeOf(reply);
     if (code.empty()) return BadReply(function);
@@ -115,9 +128,11 @@ absl::StatusOr<std::vector<Reply>> RedisJobQueue::CallAll(absl::string_view func
 }
 
 absl::StatusOr<Reply> RedisJobQueue::Call(absl::string_view function, const Arguments& rest) {
-  ASSIGN_OR_RETURN(Reply reply, CallOnce(function, rest));
+  ASSIGN_OR_RETURN(std::string incarnation, Incarnation());
+  ASSIGN_OR_RETURN(Reply reply, CallUnder(incarnation, function, rest));
   if (CodeOf(reply) == "INCARNATION") {
-    ASSIGN_OR_RETURN(reply, CallOnce(function, rest));
+    ASSIGN_OR_RETURN(incarnation, Incarnation());
+    ASSIGN_OR_RETURN(reply, CallUnder(incarnation, function, rest));
   }
   RETURN_IF_ERROR(StatusOfCode(CodeOf(reply), function));
   return reply;
@@ -150,7 +165,9 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<bool>>>> RedisJobQueue::En
     RETURN_IF_ERROR(ValidateJobs(jobs));
     calls.push_back(EnqueueArguments(jobs, numbers));
   }
-  ASSIGN_OR_RETURN(const std::vector<Reply> replies, CallAll("fl_lane3_enqueue", std::move(calls)));
+  ASSIGN_OR_RETURN(const std::string incarnation, Incarnation());
+  ASSIGN_OR_RETURN(const std::vector<Reply> replies,
+                   CallAll(incarnation, "fl_lane3_enqueue", std::move(calls)));
   std::vector<absl::StatusOr<std::vector<bool>>> answers;
   for (size_t i = 0; i < replies.size(); ++i) {
     answers.push_back(Added(replies[i], batches[i].size()));
@@ -160,13 +177,30 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<bool>>>> RedisJobQueue::En
 
 struct RedisJobQueue::TickCall {
   bool is_new = false;
-  size_t known_classes = 0;
+  std::set<std::string> heard_of;  // Classes, before this tick.
   std::string grant;
   std::vector<std::string> malformed;  // Tokens that never were any.
   Arguments arguments;
 };
 
-RedisJobQueue::TickCall RedisJobQueue::PrepareTick(const TickRequest& request) {
+bool RedisJobQueue::LivedUnderAnother(absl::string_view session, const std::string& incarnation) {
+  MutexLock lock(&mu_);
+  const auto found = sessions_.find(session);
+  return found != sessions_.end() && found->second.incarnation != incarnation;
+}
+
+void RedisJobQueue::ForgetSession(const std::string& session) {
+  MutexLock lock(&mu_);
+  sessions_.erase(session);
+}
+
+TickResponse RedisJobQueue::FenceOff(const TickRequest& request) {
+  ForgetSession(request.session);
+  return Fenced(request);
+}
+
+std::optional<RedisJobQueue::TickCall> RedisJobQueue::PrepareTick(const TickRequest& request,
+                                                                  const std::string& incarnation) {
   TickCall call;
   call.grant = RandomHex(kGrantBytes);
   std::vector<std::string> classes = request.kinds;
@@ -176,13 +210,16 @@ RedisJobQueue::TickCall RedisJobQueue::PrepareTick(const TickRequest& request) {
   ClassNumbers numbers;
   {
     MutexLock lock(&mu_);
-    call.is_new = sessions_.count(request.session) == 0;
+    Session& session = sessions_[request.session];
+    if (session.incarnation.empty()) session.incarnation = incarnation;
+    if (session.incarnation != incarnation) return std::nullopt;
+    call.is_new = !session.known;
     std::swap(woken, woken_);
-    const auto last = described_.find(request.session);
-    described = last != described_.end() && last->second == description;
-    call.known_classes = classes_.size();
+    described = session.known && session.description == description;
     numbers = numbers_;
-    for (const std::string& one : classes_) {
+    call.heard_of.insert(classes_.begin(), classes_.end());
+    for (const auto& [name, number] : numbers) call.heard_of.insert(name);
+    for (const std::string& one : call.heard_of) {
       if (KindOf(one) != one && CanRun(one, request.kinds, request.able)) classes.push_back(one);
     }
   }
@@ -204,19 +241,17 @@ RedisJobQueue::TickCall RedisJobQueue::PrepareTick(const TickRequest& request) {
 absl::StatusOr<TickResponse> RedisJobQueue::FinishTick(const TickRequest& request,
                                                        const TickCall& call, const Reply& reply) {
   const std::string code = CodeOf(reply);
-  if (code == "FENCED" || (code == "INCARNATION" && !call.is_new)) {
-    MutexLock lock(&mu_);
-    sessions_.erase(request.session);
-    described_.erase(request.session);
-    return Fenced(request);
-  }
+  if (code == "FENCED" || code == "INCARNATION") return FenceOff(request);
   RETURN_IF_ERROR(StatusOfCode(code, kTick));
   if (reply.elements.size() != 10) return BadReply(kTick);
   const ClassNames names = ParseNames(reply.elements[7]);
   {
     MutexLock lock(&mu_);
-    sessions_.insert(request.session);
-    described_[request.session] = Describe(request);
+    const auto session = sessions_.find(request.session);
+    if (session != sessions_.end()) {
+      session->second.known = true;
+      session->second.description = Describe(request);
+    }
     for (const auto& [number, name] : names) numbers_[name] = number;
   }
   TickResponse response;
@@ -242,51 +277,80 @@ absl::Status RedisJobQueue::LearnClasses() {
   return absl::OkStatus();
 }
 
+bool RedisJobQueue::HasUnheard(const TickRequest& request, const TickCall& call, const Reply& reply,
+                               const TickResponse& response) {
+  if (response.fenced || response.drain || request.want == 0) return false;
+  size_t heard_of = call.heard_of.size();
+  for (const auto& [number, name] : ParseNames(reply.elements[7])) {
+    heard_of += 1 - call.heard_of.count(name);
+  }
+  return static_cast<size_t>(reply.elements[8].AsInt()) != heard_of;
+}
+
 absl::StatusOr<TickResponse> RedisJobQueue::Tick(const TickRequest& request) {
   RETURN_IF_ERROR(ValidateTick(request));
-  TickCall call = PrepareTick(request);
-  ASSIGN_OR_RETURN(Reply reply, CallOnce(kTick, call.arguments));
-  // A session that nobody has seen yet loses nothing by a new incarnation: it begins under it.
-  if (CodeOf(reply) == "INCARNATION" && call.is_new) {
-    ASSIGN_OR_RETURN(reply, CallOnce(kTick, call.arguments));
+  ASSIGN_OR_RETURN(std::string incarnation, Incarnation());
+  std::optional<TickCall> call = PrepareTick(request, incarnation);
+  if (!call.has_value()) return FenceOff(request);
+  ASSIGN_OR_RETURN(Reply reply, CallUnder(incarnation, kTick, call->arguments));
+  if (CodeOf(reply) == "INCARNATION" && call->is_new) {
+    // A session that nobody has seen yet loses nothing by a new incarnation: it begins under it.
+    ForgetSession(request.session);
+    ASSIGN_OR_RETURN(incarnation, Incarnation());
+    call = PrepareTick(request, incarnation);
+    if (!call.has_value()) return FenceOff(request);
+    ASSIGN_OR_RETURN(reply, CallUnder(incarnation, kTick, call->arguments));
   }
-  ASSIGN_OR_RETURN(TickResponse response, FinishTick(request, call, reply));
-  if (response.fenced || request.want == 0 || !response.leases.empty() || response.drain ||
-      static_cast<size_t>(reply.elements[8].AsInt()) == call.known_classes) {
-    return response;
-  }
-  // There are classes this client has not heard of: perhaps one of them is for it.
-  RETURN_IF_ERROR(LearnClasses());
+  ASSIGN_OR_RETURN(TickResponse response, FinishTick(request, *call, reply));
+  if (!HasUnheard(request, *call, reply, response)) return response;
+  // What the tick did counts, whether the classes can be asked for or not: at the next one, then.
+  if (!LearnClasses().ok() || !response.leases.empty()) return response;
   TickRequest again = request;
   again.acks.clear();
   again.nacks.clear();
   again.progress.clear();
-  call = PrepareTick(again);
-  ASSIGN_OR_RETURN(reply, CallOnce(kTick, call.arguments));
-  ASSIGN_OR_RETURN(TickResponse more, FinishTick(again, call, reply));
+  call = PrepareTick(again, incarnation);
+  if (!call.has_value()) return FenceOff(request);
+  ASSIGN_OR_RETURN(reply, CallUnder(incarnation, kTick, call->arguments));
+  ASSIGN_OR_RETURN(TickResponse more, FinishTick(again, *call, reply));
   more.lost.insert(more.lost.begin(), response.lost.begin(), response.lost.end());
   return more;
 }
 
 absl::StatusOr<std::vector<absl::StatusOr<TickResponse>>> RedisJobQueue::TickAll(
     const std::vector<TickRequest>& requests) {
-  std::vector<TickCall> prepared;
+  ASSIGN_OR_RETURN(const std::string incarnation, Incarnation());
+  std::vector<std::optional<TickCall>> prepared;
   std::vector<Arguments> calls;
   for (const TickRequest& request : requests) {
     RETURN_IF_ERROR(ValidateTick(request));
-    prepared.push_back(PrepareTick(request));
-    calls.push_back(std::move(prepared.back().arguments));
+    prepared.push_back(PrepareTick(request, incarnation));
+    if (prepared.back().has_value()) calls.push_back(std::move(prepared.back()->arguments));
   }
-  ASSIGN_OR_RETURN(const std::vector<Reply> replies, CallAll(kTick, std::move(calls)));
+  ASSIGN_OR_RETURN(const std::vector<Reply> replies, CallAll(incarnation, kTick, std::move(calls)));
   std::vector<absl::StatusOr<TickResponse>> answers;
-  for (size_t i = 0; i < replies.size(); ++i) {
-    answers.push_back(FinishTick(requests[i], prepared[i], replies[i]));
+  bool unheard = false;
+  auto reply = replies.begin();
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (!prepared[i].has_value()) {
+      answers.push_back(FenceOff(requests[i]));
+      continue;
+    }
+    answers.push_back(FinishTick(requests[i], *prepared[i], *reply));
+    unheard =
+        unheard || (answers[i].ok() && HasUnheard(requests[i], *prepared[i], *reply, *answers[i]));
+    ++reply;
   }
+  if (unheard) LearnClasses().IgnoreError();  // The next ticks ask again.
   return answers;
 }
 
 absl::StatusOr<std::vector<Lease>> RedisJobQueue::Mine(absl::string_view session) {
-  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane3_mine", {std::string(session)}));
+  ASSIGN_OR_RETURN(const std::string incarnation, Incarnation());
+  if (LivedUnderAnother(session, incarnation)) return std::vector<Lease>();
+  ASSIGN_OR_RETURN(const Reply reply,
+                   CallUnder(incarnation, "fl_lane3_mine", {std::string(session)}));
+  RETURN_IF_ERROR(StatusOfCode(CodeOf(reply), "fl_lane3_mine"));
   if (reply.elements.size() != 5) return BadReply("fl_lane3_mine");
   const std::vector<Reply>& jobs = reply.elements[3].elements;
   const ClassNames names = ParseNames(reply.elements[4]);

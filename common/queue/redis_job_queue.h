@@ -2,12 +2,14 @@
 //
 // The lane's incarnation is read when it is not known and read again when it has changed. A change
 // means that Redis may have lost what it promised, so a session that lived under the old one is
-// told `fenced`, as if it had expired, and begins anew. UNAVAILABLE / LANE_CLOSED while there is
-// none.
+// told `fenced`, as if it had expired, holds nothing (Mine) and begins anew. UNAVAILABLE /
+// LANE_CLOSED while there is none, and from a restart of Redis until the scheduler has compared
+// what is left with its record log.
 #pragma once
 
+#include <functional>
 #include <map>
-#include <set>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,22 +71,34 @@ class RedisJobQueue final : public JobQueue {
  private:
   absl::StatusOr<std::string> Incarnation();
   void ForgetIncarnation(const std::string& stale);
-  // One call under the known incarnation; the reply's code may be INCARNATION.
-  absl::StatusOr<redis::Reply> CallOnce(absl::string_view function, const redis::Arguments& rest);
+  // LANE_CLOSED when Redis was restarted since the incarnation was given.
+  absl::Status OrClosed(const absl::Status& status, const std::string& incarnation);
+  // One call under an incarnation; the reply's code may be INCARNATION, then it is not known any
+  // more.
+  absl::StatusOr<redis::Reply> CallUnder(const std::string& incarnation, absl::string_view function,
+                                         const redis::Arguments& rest);
   // Reads the incarnation anew and calls once more when it has changed; other codes become a
   // Status.
   absl::StatusOr<redis::Reply> Call(absl::string_view function, const redis::Arguments& rest);
   // Calls of one function under one incarnation; none that has run is repeated.
-  absl::StatusOr<std::vector<redis::Reply>> CallAll(absl::string_view function,
+  absl::StatusOr<std::vector<redis::Reply>> CallAll(const std::string& incarnation,
+                                                    absl::string_view function,
                                                     std::vector<redis::Arguments> calls);
   redis::Arguments Head(const std::string& incarnation) const;
 
   struct TickCall;
-  TickCall PrepareTick(const TickRequest& request);
+  // A tick of the session under the incarnation; nothing when it lived under another one.
+  std::optional<TickCall> PrepareTick(const TickRequest& request, const std::string& incarnation);
+  bool LivedUnderAnother(absl::string_view session, const std::string& incarnation);
+  void ForgetSession(const std::string& session);
+  TickResponse FenceOff(const TickRequest& request);
   absl::StatusOr<TickResponse> FinishTick(const TickRequest& request, const TickCall& call,
                                           const redis::Reply& reply);
   absl::StatusOr<std::vector<absl::Status>> ForEachDead(absl::string_view function,
                                                         const std::vector<std::string>& jobs);
+  // Whether there are classes that this client has not heard of: perhaps one of them is for it.
+  static bool HasUnheard(const TickRequest& request, const TickCall& call,
+                         const redis::Reply& reply, const TickResponse& response);
   absl::Status LearnClasses();
   ClassNumbers Numbers();
   absl::StatusOr<std::vector<bool>> Added(const redis::Reply& reply, size_t jobs);
@@ -94,11 +108,16 @@ class RedisJobQueue final : public JobQueue {
   const Clock* const simulated_clock_;  // Optional.
   const std::vector<std::string> keys_;
 
+  // A session that ticked through here and was not fenced.
+  struct Session {
+    std::string incarnation;  // Under which it began.
+    bool known = false;       // A tick was answered.
+    std::string description;  // The last that was answered.
+  };
+
   Mutex mu_;
-  std::string incarnation_ ABSL_GUARDED_BY(mu_);         // "" when not known.
-  std::set<std::string> sessions_ ABSL_GUARDED_BY(mu_);  // Known to Redis under incarnation_.
-  std::map<std::string, std::string> described_
-      ABSL_GUARDED_BY(mu_);                                // session → last description.
+  std::string incarnation_ ABSL_GUARDED_BY(mu_);  // "" when not known.
+  std::map<std::string, Session, std::less<>> sessions_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> classes_ ABSL_GUARDED_BY(mu_);  // Of the lane, by number from 1.
   ClassNumbers numbers_ ABSL_GUARDED_BY(mu_);  // Of the classes of what went through here.
   int woken_ ABSL_GUARDED_BY(mu_) = 0;  // Value of the wake token that the next tick answers.

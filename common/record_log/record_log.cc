@@ -57,7 +57,7 @@ class FileRecordLog final : public RecordLog {
   explicit FileRecordLog(RecordLogOptions options) : options_(std::move(options)) {}
 
   absl::Status Recover();
-  absl::StatusOr<int64_t> Append(absl::string_view record) override;
+  absl::StatusOr<std::vector<int64_t>> AppendAll(const std::vector<std::string>& records) override;
   absl::Status Sync() override;
   absl::Status Read(int64_t from,
                     const std::function<absl::Status(int64_t, absl::string_view)>& visit) override;
@@ -82,7 +82,9 @@ class FileRecordLog final : public RecordLog {
   absl::Status CutTail(int fd, const std::string& path, const SegmentScan& scan, int64_t size);
   absl::Status OpenSegment(int64_t first) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status CloseSegment() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status Write(absl::string_view framed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Break(const absl::Status& cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status Full(const absl::Status& cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LeadSync() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Span SpanAt(int64_t position) const;
   absl::Status ReadSpan(const Span& span, int64_t from, int64_t until,
@@ -100,6 +102,7 @@ class FileRecordLog final : public RecordLog {
   int64_t synced_ ABSL_GUARDED_BY(mu_) = 0;
   bool syncing_ ABSL_GUARDED_BY(mu_) = false;
   bool broken_ ABSL_GUARDED_BY(mu_) = false;
+  bool full_ ABSL_GUARDED_BY(mu_) = false;  // The last write found no room.
 };
 
 absl::Status FileRecordLog::Recover() {
@@ -153,7 +156,11 @@ absl::Status FileRecordLog::CutTail(int fd, const std::string& path, const Segme
 absl::Status FileRecordLog::OpenSegment(int64_t first) {
   const std::string path = PathOf(first);
   ASSIGN_OR_RETURN(FileDescriptor file, OpenFile(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL));
-  RETURN_IF_ERROR(Annotate(WriteAll(file.get(), kSegmentMagic), path));
+  if (absl::Status written = WriteAll(file.get(), kSegmentMagic); !written.ok()) {
+    // So that it can be created again once there is room.
+    if (::unlink(path.c_str()) != 0) return ErrnoStatus(absl::StrCat("cannot remove ", path));
+    return Annotate(written, path);
+  }
   if (::fdatasync(file.get()) != 0) return ErrnoStatus(absl::StrCat("cannot fsync ", path));
   RETURN_IF_ERROR(SyncDirectory(options_.directory));
   Segment segment;
@@ -179,23 +186,62 @@ absl::Status FileRecordLog::Break(const absl::Status& cause) {
   return Broken();
 }
 
-absl::StatusOr<int64_t> FileRecordLog::Append(absl::string_view record) {
-  if (record.empty() || static_cast<int64_t>(record.size()) > options_.max_record_bytes) {
-    return Error(absl::StatusCode::kInvalidArgument, "RECORD_SIZE",
-                 absl::StrCat("a record of ", record.size(), " bytes; 1 to ",
-                              options_.max_record_bytes, " are taken"));
+absl::Status FileRecordLog::Full(const absl::Status& cause) {
+  if (!full_) {
+    FAIRLEAD_LOG(ERROR) << "no room for the record log directory=" << options_.directory
+                        << " cause=\"" << cause.message() << "\"";
   }
-  const std::string framed = FrameRecord(record);
-  MutexLock lock(&mu_);
-  if (broken_) return Broken();
+  full_ = true;
+  return Error(absl::StatusCode::kUnavailable, "RECORD_LOG_FULL",
+               absl::StrCat("no room for the record log in ", options_.directory,
+                            ": free some, nothing is taken until then"));
+}
+
+// Behind what there is, wholly or not at all.
+absl::Status FileRecordLog::Write(absl::string_view framed) {
   const Segment& newest = segments_.back();
   if (newest.end > newest.first && newest.OffsetOf(newest.end) > options_.segment_bytes) {
-    if (absl::Status closed = CloseSegment(); !closed.ok()) return Break(closed);
+    const absl::Status closed = CloseSegment();
+    if (absl::IsResourceExhausted(closed)) return Full(closed);
+    if (!closed.ok()) return Break(closed);
   }
-  if (absl::Status written = WriteAll(file_->get(), framed); !written.ok()) return Break(written);
-  const int64_t position = EndLocked();
-  segments_.back().Extend(static_cast<int64_t>(framed.size()));
-  return position;
+  const absl::Status written = WriteAll(file_->get(), framed);
+  if (written.ok()) {
+    if (full_) FAIRLEAD_LOG(INFO) << "the record log has room again";
+    full_ = false;
+    return written;
+  }
+  const Segment& now = segments_.back();
+  if (!absl::IsResourceExhausted(written)) return Break(written);
+  if (::ftruncate(file_->get(), now.OffsetOf(now.end)) != 0) return Break(written);
+  return Full(written);
+}
+
+absl::StatusOr<std::vector<int64_t>> FileRecordLog::AppendAll(
+    const std::vector<std::string>& records) {
+  std::string framed;
+  std::vector<int64_t> positions;  // From the first.
+  for (const std::string& record : records) {
+    if (record.empty() || static_cast<int64_t>(record.size()) > options_.max_record_bytes) {
+      return Error(absl::StatusCode::kInvalidArgument, "RECORD_SIZE",
+                   absl::StrCat("a record of ", record.size(), " bytes; 1 to ",
+                                options_.max_record_bytes, " are taken"));
+    }
+    positions.push_back(static_cast<int64_t>(framed.size()));
+    framed += FrameRecord(record);
+  }
+  if (records.empty()) return positions;
+  MutexLock lock(&mu_);
+  if (broken_) return Broken();
+  RETURN_IF_ERROR(Write(framed));
+  const int64_t begin = EndLocked();
+  for (size_t i = 0; i < positions.size(); ++i) {
+    const int64_t end =
+        i + 1 < positions.size() ? positions[i + 1] : static_cast<int64_t>(framed.size());
+    segments_.back().Extend(end - positions[i]);
+    positions[i] += begin;
+  }
+  return positions;
 }
 
 absl::Status FileRecordLog::Sync() {
@@ -291,6 +337,11 @@ int64_t FileRecordLog::End() const {
 }
 
 }  // namespace
+
+absl::StatusOr<int64_t> RecordLog::Append(absl::string_view record) {
+  ASSIGN_OR_RETURN(const std::vector<int64_t> positions, AppendAll({std::string(record)}));
+  return positions[0];
+}
 
 absl::StatusOr<std::unique_ptr<RecordLog>> RecordLog::Open(const RecordLogOptions& options) {
   auto log = std::make_unique<FileRecordLog>(options);

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -35,13 +36,19 @@ class RecordLog {
   static absl::StatusOr<std::unique_ptr<RecordLog>> Open(const RecordLogOptions& options);
   virtual ~RecordLog() = default;
 
-  // Buffers one record; returns its position. Durable only after Sync. Thread-safe; order of return
-  // positions is the order in the file.
-  virtual absl::StatusOr<int64_t> Append(absl::string_view record) = 0;
+  // Buffers records, all or, with an error, none; returns their positions. Durable only after Sync.
+  // Thread-safe; order of return positions is the order in the file. UNAVAILABLE with reason
+  // RECORD_LOG_FULL when the disk has no room: the log is as it was, and takes records again once
+  // there is some.
+  virtual absl::StatusOr<std::vector<int64_t>> AppendAll(
+      const std::vector<std::string>& records) = 0;
+  // The same of one record; returns its position.
+  absl::StatusOr<int64_t> Append(absl::string_view record);
 
   // Returns when every record appended before the call is on disk. Concurrent calls share one
-  // fsync. After a failed write or fsync the log is broken: this and every later call is
-  // UNAVAILABLE with reason RECORD_LOG_BROKEN, and the process must not acknowledge anything more.
+  // fsync. After a failed fsync, or a write that failed for another reason than a full disk, the
+  // log is broken: this and every later call is UNAVAILABLE with reason RECORD_LOG_BROKEN, and the
+  // process must not acknowledge anything more.
   virtual absl::Status Sync() = 0;
 
   // Calls `visit(position, record)` for every record at or after `from`, in order, up to what was

@@ -322,7 +322,7 @@ class ConnectionPool::Lease {
   }
 
   // Connects before the caller's command is sent, so that news of another server comes first.
-  absl::Status Open() {
+  absl::Status Open(absl::string_view server) {
     absl::Status connected = connection_->EnsureConnected();
     if (!connected.ok()) {
       shared_.Forget();
@@ -339,7 +339,9 @@ class ConnectionPool::Lease {
       shared_.Forget();
       if (shared_.on_run_id != nullptr) shared_.on_run_id(run_id);
     }
-    return absl::OkStatus();
+    if (run_id.empty() || absl::StartsWith(run_id, server)) return absl::OkStatus();
+    return Error(absl::StatusCode::kUnavailable, "STORE_RESTARTED",
+                 "redis was restarted, and has not been looked at since");
   }
 
   ~Lease() {
@@ -366,16 +368,16 @@ ConnectionPool::ConnectionPool(RedisOptions options,
 
 ConnectionPool::~ConnectionPool() = default;
 
-absl::StatusOr<Reply> ConnectionPool::Call(const Arguments& arguments) {
+absl::StatusOr<Reply> ConnectionPool::Call(const Arguments& arguments, absl::string_view server) {
   Lease lease(*shared_, options_);
-  RETURN_IF_ERROR(lease.Open());
+  RETURN_IF_ERROR(lease.Open(server));
   return lease.connection().Call(arguments);
 }
 
-absl::StatusOr<std::vector<Reply>> ConnectionPool::Pipeline(
-    const std::vector<Arguments>& commands) {
+absl::StatusOr<std::vector<Reply>> ConnectionPool::Pipeline(const std::vector<Arguments>& commands,
+                                                            absl::string_view server) {
   Lease lease(*shared_, options_);
-  RETURN_IF_ERROR(lease.Open());
+  RETURN_IF_ERROR(lease.Open(server));
   return lease.connection().Pipeline(commands);
 }
 

@@ -111,9 +111,12 @@ class ConnectionPool {
                           std::function<void(const std::string& run_id)> on_run_id = nullptr);
   ~ConnectionPool();
 
-  // Borrows, calls, gives back.
-  absl::StatusOr<Reply> Call(const Arguments& arguments);
-  absl::StatusOr<std::vector<Reply>> Pipeline(const std::vector<Arguments>& commands);
+  // Borrows, calls, gives back. `server`, unless it is "": what the run_id of the server begins
+  // with that the call is meant for. On another one (Redis was restarted) nothing is sent:
+  // UNAVAILABLE / STORE_RESTARTED. A user that may not ask for the run_id is not held to it.
+  absl::StatusOr<Reply> Call(const Arguments& arguments, absl::string_view server = "");
+  absl::StatusOr<std::vector<Reply>> Pipeline(const std::vector<Arguments>& commands,
+                                              absl::string_view server = "");
   const RedisOptions& options() const { return options_; }
 
  private:

@@ -6,6 +6,19 @@
 #include "common/base/status.h"
 
 namespace fairlead::redis {
+namespace {
+
+// Whether the server has this very library.
+bool HasLibrary(ConnectionPool& pool, const FunctionLibrary& library) {
+  const absl::StatusOr<Reply> found = pool.Call(
+      {"FUNCTION", "LIST", "LIBRARYNAME", absl::StrCat("fairlead_", library.name), "WITHCODE"});
+  if (!found.ok() || found->elements.size() != 1) return false;
+  const std::vector<Reply>& fields = found->elements[0].elements;
+  return std::any_of(fields.begin(), fields.end(),
+                     [&](const Reply& field) { return field.text == library.source; });
+}
+
+}  // namespace
 
 absl::Status LoadFunctions(ConnectionPool& pool, const std::vector<std::string>& names) {
   const std::vector<FunctionLibrary>& libraries = EmbeddedLibraries();
@@ -21,9 +34,10 @@ absl::Status LoadFunctions(ConnectionPool& pool, const std::vector<std::string>&
         names.empty() || std::find(names.begin(), names.end(), library.name) != names.end();
     if (!wanted) continue;
     const absl::StatusOr<Reply> reply = pool.Call({"FUNCTION", "LOAD", "REPLACE", library.source});
-    if (!reply.ok()) {
-      return Annotate(reply.status(), absl::StrCat("loading function library ", library.name));
+    if (reply.ok() || (ReasonOf(reply.status()) == "STORE_FULL" && HasLibrary(pool, library))) {
+      continue;
     }
+    return Annotate(reply.status(), absl::StrCat("loading function library ", library.name));
   }
   return absl::OkStatus();
 }
@@ -41,13 +55,13 @@ Arguments FunctionCommand(absl::string_view name, const std::vector<std::string>
 }
 
 absl::StatusOr<Reply> CallFunction(ConnectionPool& pool, absl::string_view name,
-                                   const std::vector<std::string>& keys,
-                                   const Arguments& arguments) {
+                                   const std::vector<std::string>& keys, const Arguments& arguments,
+                                   absl::string_view server) {
   const Arguments command = FunctionCommand(name, keys, arguments);
-  absl::StatusOr<Reply> reply = pool.Call(command);
+  absl::StatusOr<Reply> reply = pool.Call(command, server);
   if (reply.ok() || ReasonOf(reply.status()) != "STORE_SCRIPT") return reply;
   RETURN_IF_ERROR(LoadFunctions(pool));
-  return pool.Call(command);
+  return pool.Call(command, server);
 }
 
 }  // namespace fairlead::redis

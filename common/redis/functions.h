@@ -26,14 +26,16 @@ struct FunctionLibrary {
 };
 const std::vector<FunctionLibrary>& EmbeddedLibraries();
 
-// Loads (or replaces) the named embedded libraries, all when `names` is empty. Idempotent.
+// Loads (or replaces) the named embedded libraries, all when `names` is empty. Idempotent. A full
+// Redis takes no library (RESOURCE_EXHAUSTED / STORE_FULL); that is no error when it has the same
+// one.
 absl::Status LoadFunctions(ConnectionPool& pool, const std::vector<std::string>& names = {});
 
 // FCALL name with keys and arguments. When Redis has forgotten the library it is loaded again and
-// the call repeated once (it had no effect the first time).
+// the call repeated once (it had no effect the first time). `server`: see ConnectionPool::Call.
 absl::StatusOr<Reply> CallFunction(ConnectionPool& pool, absl::string_view name,
-                                   const std::vector<std::string>& keys,
-                                   const Arguments& arguments);
+                                   const std::vector<std::string>& keys, const Arguments& arguments,
+                                   absl::string_view server = "");
 
 // The FCALL command for a pipeline.
 Arguments FunctionCommand(absl::string_view name, const std::vector<std::string>& keys,

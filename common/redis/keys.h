@@ -16,7 +16,8 @@ inline std::string SlotKey(absl::string_view slot, absl::string_view suffix) {
 }
 
 // ---- In every slot --------------------------------------------------------------------------
-// STRING "<counter>-<random>": the incarnation. Written by recovery, checked by every function.
+// STRING "<counter>-<random>-<beginning of the run_id>": the incarnation. Written by recovery,
+// checked by every function.
 inline std::string IncarnationKey(absl::string_view slot) { return SlotKey(slot, "inc"); }
 // STRING: sequence of the last event.
 inline std::string SequenceKey(absl::string_view slot) { return SlotKey(slot, "seq"); }

@@ -8,6 +8,7 @@
 #include "scheduler/api/convert.h"
 #include "scheduler/api/names.h"
 #include "scheduler/api/validate.h"
+#include "scheduler/learn/prelabel_use.h"
 
 namespace fairlead::api {
 namespace {
@@ -57,7 +58,8 @@ absl::StatusOr<v1::Assignment> ContractorActions::Accept(const Principal& princi
   *assignment.mutable_answer_schema() = project.settings().answer_schema();
   assignment.set_guidelines_version(project.settings().guidelines_version());
   *assignment.mutable_submit_before() = ToTimestamp(accepted->deadline_ms);
-  if (project.settings().model_loop().show_prelabel() && task.has_prelabel) {
+  if (task.has_prelabel && learn::ShownOf(name.task.task, project.settings().model_loop()) ==
+                               store::v1::AnnotationRecord::SHOWN) {
     *assignment.mutable_prelabel() = ToPrelabel(task.prelabel);
   }
   return assignment;
@@ -90,6 +92,9 @@ absl::StatusOr<v1::Receipt> ContractorActions::Submit(const Principal& principal
   *record.mutable_answer() = request.answer();
   record.set_active_ms(std::max<int64_t>(0, ToMillis(request.active_time())));
   record.set_token(request.token());
+  if (task.has_prelabel) {
+    record.set_prelabel(learn::ShownOf(name.task.task, project.settings().model_loop()));
+  }
   store::v1::PayRecord& pay = *record.mutable_pay();
   pay.set_contractor(principal.contractor);
   pay.set_project(project_key);

@@ -74,7 +74,8 @@ v1::Task ToTask(const store::TaskState& state, bool with_annotations) {
     annotation.set_assignment(
         AssignmentNameOf(record.project(), record.task(), source.assignment()));
     annotation.set_contractor(ContractorNameOf(source.contractor()));
-    *annotation.mutable_answer() = source.answer();
+    if (source.has_answer()) *annotation.mutable_answer() = source.answer();
+    annotation.set_deleted(source.erased());
     *annotation.mutable_active_time() = ToDuration(source.active_ms());
     *annotation.mutable_create_time() = ToTimestamp(source.accept_ms());
   }
@@ -88,6 +89,7 @@ v1::Label ToLabel(const store::v1::TaskRecord& task, const store::v1::LabelRecor
   label.set_external_id(task.external_id());
   *label.mutable_answer() = record.answer();
   label.set_confidence(record.confidence());
+  label.set_raw_confidence(record.raw_confidence());
   label.set_answers(record.answers());
   label.set_used_prelabel(record.used_prelabel());
   label.set_gold(task.has_gold());
@@ -176,6 +178,7 @@ v1::ModelVersion::Rebuild ToRebuild(const store::v1::ModelVersionRecord& record)
   Rebuild rebuild;
   rebuild.set_blob(kept.blob());
   rebuild.set_error(kept.error());
+  rebuild.set_deleted_items(kept.deleted_items());
   if (kept.end_ms() == 0) {
     rebuild.set_state(Rebuild::RUNNING);
     return rebuild;
@@ -185,6 +188,27 @@ v1::ModelVersion::Rebuild ToRebuild(const store::v1::ModelVersionRecord& record)
                     : kept.blob() == record.blob() ? Rebuild::SAME
                                                    : Rebuild::DIFFERENT);
   return rebuild;
+}
+
+// How a version did while it served, beside the metrics of its training.
+void AddServiceMetrics(const store::v1::ModelVersionRecord& record,
+                       google::protobuf::Map<std::string, double>& metrics) {
+  const auto share = [&](const std::string& name, int64_t right, int64_t count) {
+    if (count == 0) return;
+    metrics[name + ".count"] = static_cast<double>(count);
+    metrics[name + ".agreement"] = static_cast<double>(right) / static_cast<double>(count);
+  };
+  share("service", record.served_right(), record.served());
+  share("anchoring.shown", record.anchoring().shown_agreed(), record.anchoring().shown());
+  share("anchoring.blind", record.anchoring().blind_agreed(), record.anchoring().blind());
+  if (record.has_shadow()) {
+    const store::v1::ShadowRecord& shadow = record.shadow();
+    metrics["shadow.count"] = static_cast<double>(shadow.both() + shadow.champion_only() +
+                                                  shadow.shadow_only() + shadow.neither());
+    metrics["shadow.champion_only"] = static_cast<double>(shadow.champion_only());
+    metrics["shadow.shadow_only"] = static_cast<double>(shadow.shadow_only());
+  }
+  if (record.auto_accept_from() > 0) metrics["auto_accept.from"] = record.auto_accept_from();
 }
 
 }  // namespace
@@ -197,11 +221,7 @@ v1::ModelVersion ToModelVersion(const store::v1::ModelVersionRecord& record) {
   version.set_manifest_blob(record.manifest_blob());
   version.set_state(record.state());
   *version.mutable_metrics() = record.metrics();
-  if (record.served() > 0) {
-    (*version.mutable_metrics())["service.count"] = static_cast<double>(record.served());
-    (*version.mutable_metrics())["service.agreement"] =
-        static_cast<double>(record.served_right()) / static_cast<double>(record.served());
-  }
+  AddServiceMetrics(record, *version.mutable_metrics());
   version.set_gate_decision(record.gate_decision());
   if (record.has_rebuild()) *version.mutable_rebuild() = ToRebuild(record);
   *version.mutable_create_time() = ToTimestamp(record.create_ms());

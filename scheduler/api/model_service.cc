@@ -11,13 +11,14 @@
 #include "scheduler/api/call.h"
 #include "scheduler/api/convert.h"
 #include "scheduler/api/names.h"
+#include "scheduler/learn/job_priority.h"
+#include "scheduler/learn/manifests.h"
 #include "scheduler/learn/registry_steps.h"
 
 namespace fairlead::api {
 namespace {
 
 constexpr char kService[] = "/fairlead.v1.ModelService/";
-constexpr int kRebuildPriority = 9;  // Behind what anybody waits for.
 
 absl::StatusOr<store::v1::ModelRecord> Find(const Parts& parts, const std::string& key) {
   std::optional<store::v1::ModelRecord> record = parts.registry->Model(key);
@@ -25,6 +26,24 @@ absl::StatusOr<store::v1::ModelRecord> Find(const Parts& parts, const std::strin
     return Error(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND", absl::StrCat("no model ", key));
   }
   return *std::move(record);
+}
+
+absl::StatusOr<learn::RebuildSource> DataOf(const Parts& parts, const ModelName& model,
+                                            const std::string& version) {
+  ASSIGN_OR_RETURN(const store::v1::ModelRecord record, Find(parts, model.key()));
+  const store::v1::ModelVersionRecord* found = learn::FindVersion(record, version);
+  if (found == nullptr) return learn::NoVersion(version);
+  ASSIGN_OR_RETURN(const std::string bytes, parts.blobs->Get(model.tenant, found->manifest_blob()));
+  store::v1::DatasetManifest manifest;
+  if (!manifest.ParseFromString(bytes)) {
+    return absl::DataLossError(absl::StrCat("manifest ", found->manifest_blob(), " is damaged"));
+  }
+  learn::RebuildSource data{found->manifest_blob(), 0};
+  ASSIGN_OR_RETURN(data.deleted_items, learn::RemoveDeleted(*parts.index, manifest));
+  if (data.deleted_items == 0) return data;
+  ASSIGN_OR_RETURN(data.manifest_blob,
+                   parts.blobs->Put(model.tenant, learn::DeterministicBytes(manifest)));
+  return data;
 }
 
 }  // namespace
@@ -124,19 +143,21 @@ grpc::Status ModelServiceImpl::RebuildModel(grpc::ServerContext* context,
                [&](const Principal& principal) -> absl::Status {
                  ASSIGN_OR_RETURN(VersionName name, ParseVersion("version", request->version()));
                  RETURN_IF_ERROR(CheckTenant(principal, name.model.tenant));
+                 ASSIGN_OR_RETURN(const learn::RebuildSource data,
+                                  DataOf(parts_, name.model, request->version()));
                  store::v1::JobRecord job;
                  v1::Model model;
                  RETURN_IF_ERROR(Change(
                      name.model.key(),
                      [&](store::v1::ModelRecord& record) -> absl::Status {
                        const int64_t now_ms = absl::ToUnixMillis(parts_.clock->Now());
-                       ASSIGN_OR_RETURN(job,
-                                        learn::BeginRebuild(request->version(), now_ms, record));
+                       ASSIGN_OR_RETURN(
+                           job, learn::BeginRebuild(request->version(), data, now_ms, record));
                        *response = ToModelVersion(*learn::FindVersion(record, request->version()));
                        return absl::OkStatus();
                      },
                      model));
-                 return parts_.jobs->Enqueue(job, kRebuildPriority).status();
+                 return parts_.jobs->Enqueue(job, learn::kRebuildPriority).status();
                });
 }
 

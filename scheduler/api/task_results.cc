@@ -56,6 +56,8 @@ std::string Describe(const store::v1::Event& event) {
     case store::v1::Event::kAnnotated:
       return absl::StrCat(when, " answered by ", event.annotated().contractor(),
                           event.annotated().late() ? " (late)" : "");
+    case store::v1::Event::kErased:
+      return absl::StrCat(when, " answer of ", event.erased().contractor(), " deleted");
     case store::v1::Event::kCompleted:
       return absl::StrCat(when, " completed with confidence ", event.completed().confidence(),
                           " from ", event.completed().answers(), " answers",

@@ -155,6 +155,27 @@ absl::Status TaskServiceImpl::Cancel(const Principal& principal,
   return Read(principal, request.name(), response);
 }
 
+absl::Status TaskServiceImpl::Delete(const Principal& principal,
+                                     const v1::DeleteAnnotationRequest& request,
+                                     v1::Task& response) {
+  ASSIGN_OR_RETURN(const TaskName task, ParseTask("name", request.name()));
+  RETURN_IF_ERROR(CheckTenant(principal, task.project.tenant));
+  ASSIGN_OR_RETURN(const std::string contractor,
+                   ParseContractor("contractor", request.contractor()));
+  const uint64_t life = parts_.follower->Life();
+  ASSIGN_OR_RETURN(const store::TaskState state, parts_.archive->Load(task.ref()));
+  for (const store::v1::AnnotationRecord& kept : state.annotations) {
+    if (kept.contractor() != contractor) continue;
+    store::v1::AnnotationRecord left = kept;
+    left.clear_answer();
+    left.set_erased(true);
+    ASSIGN_OR_RETURN(const uint64_t seq, parts_.tasks->Erase(task.ref(), left));
+    RETURN_IF_ERROR(AwaitTask(parts_, task.project.key(), seq, life));
+    return Read(principal, request.name(), response);
+  }
+  return store::NoSuchAnnotation(task.task, contractor);
+}
+
 grpc::Status TaskServiceImpl::SubmitTasks(grpc::ServerContext* context,
                                           const v1::SubmitTasksRequest* request,
                                           v1::SubmitTasksResponse* response) {
@@ -187,6 +208,13 @@ grpc::Status TaskServiceImpl::CancelTask(grpc::ServerContext* context,
                                          const v1::CancelTaskRequest* request, v1::Task* response) {
   return Serve(parts_, *context, absl::StrCat(kService, "CancelTask"),
                [&](const Principal& principal) { return Cancel(principal, *request, *response); });
+}
+
+grpc::Status TaskServiceImpl::DeleteAnnotation(grpc::ServerContext* context,
+                                               const v1::DeleteAnnotationRequest* request,
+                                               v1::Task* response) {
+  return Serve(parts_, *context, absl::StrCat(kService, "DeleteAnnotation"),
+               [&](const Principal& principal) { return Delete(principal, *request, *response); });
 }
 
 grpc::Status TaskServiceImpl::StreamResults(grpc::ServerContext* context,

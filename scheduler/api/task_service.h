@@ -25,6 +25,9 @@ class TaskServiceImpl final : public v1::TaskService::Service {
                          v1::ListTasksResponse* response) override;
   grpc::Status CancelTask(grpc::ServerContext* context, const v1::CancelTaskRequest* request,
                           v1::Task* response) override;
+  grpc::Status DeleteAnnotation(grpc::ServerContext* context,
+                                const v1::DeleteAnnotationRequest* request,
+                                v1::Task* response) override;
   grpc::Status StreamResults(grpc::ServerContext* context, const v1::StreamResultsRequest* request,
                              grpc::ServerWriter<v1::StreamResultsResponse>* writer) override;
   grpc::Status ExportLabels(grpc::ServerContext* context, const v1::ExportLabelsRequest* request,
@@ -41,6 +44,8 @@ class TaskServiceImpl final : public v1::TaskService::Service {
   absl::Status List(const Principal& principal, const v1::ListTasksRequest& request,
                     v1::ListTasksResponse& response);
   absl::Status Cancel(const Principal& principal, const v1::CancelTaskRequest& request,
+                      v1::Task& response);
+  absl::Status Delete(const Principal& principal, const v1::DeleteAnnotationRequest& request,
                       v1::Task& response);
   absl::Status Stream(const Principal& principal, const v1::StreamResultsRequest& request,
                       grpc::ServerContext& context,

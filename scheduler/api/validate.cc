@@ -171,6 +171,14 @@ absl::StatusOr<v1::ProjectSettings> ValidateSettings(v1::ProjectSettings setting
     return FieldError("settings.model_loop.check_after_labels",
                       "must be 0: only readers check labels");
   }
+  const double accuracy = loop.auto_accept_accuracy();
+  if (accuracy != 0 && !(accuracy >= 0.9 && accuracy < 1)) {
+    return FieldError("settings.model_loop.auto_accept_accuracy",
+                      "must be 0, or at least 0.9 and below 1");
+  }
+  if (!(loop.blind_share() >= 0 && loop.blind_share() <= 1)) {
+    return FieldError("settings.model_loop.blind_share", "must be 0 to 1");
+  }
   RETURN_IF_ERROR(CheckDuration("settings.model_loop.train_after", loop.mutable_train_after(), kDay,
                                 1000, 365 * kDay));
   return settings;

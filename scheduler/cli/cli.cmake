@@ -33,8 +33,8 @@ fairlead_library(fairlead_crowd_files
 fairlead_library(fairlead_commands
   SOURCES cli/aggregate.cc cli/command.cc cli/contractors.cc cli/dead.cc cli/demo.cc cli/doctor.cc
     cli/explain.cc cli/generate.cc cli/models.cc cli/project.cc cli/queues.cc cli/replay.cc
-    cli/results.cc cli/simulate.cc cli/status.cc
-    cli/submit.cc cli/token.cc cli/trainer_exec.cc cli/up.cc
+    cli/results.cc cli/simulate.cc cli/status.cc cli/submit.cc cli/task.cc cli/token.cc
+    cli/trainer_exec.cc cli/up.cc
   DEPS fairlead_demo fairlead_crowd_files)
 
 fairlead_binary(fairlead SOURCES cli/main.cc DEPS fairlead_commands)

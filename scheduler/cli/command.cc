@@ -47,6 +47,7 @@ void DeclareCommandLine(CommandLine& line) {
   AddStatusCommand(line);
   AddQueuesCommand(line);
   AddExplainCommand(line);
+  AddTaskCommands(line);
   AddModelsCommands(line);
   AddDeadCommands(line);
   AddContractorsCommand(line);

@@ -57,6 +57,7 @@ void AddResultsCommand(CommandLine& line);
 void AddStatusCommand(CommandLine& line);
 void AddQueuesCommand(CommandLine& line);
 void AddExplainCommand(CommandLine& line);
+void AddTaskCommands(CommandLine& line);
 void AddModelsCommands(CommandLine& line);
 void AddDeadCommands(CommandLine& line);
 void AddProjectCommands(CommandLine& line);

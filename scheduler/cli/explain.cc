@@ -36,6 +36,12 @@ std::string FormatDecision(const v1::Decision& decision) {
   return text;
 }
 
+// What the answers alone would state, where the project's gold tells better.
+std::string RawConfidence(const v1::Label& label) {
+  if (label.raw_confidence() <= 0) return "";
+  return absl::StrFormat(" (%.4f before calibration on gold)", label.raw_confidence());
+}
+
 std::string FormatTask(const v1::Task& task) {
   std::string text =
       absl::StrCat(task.name(), "\n  state ", v1::Task::State_Name(task.state()), ", answers ",
@@ -46,14 +52,18 @@ std::string FormatTask(const v1::Task& task) {
                           task.prelabel().model_version());
   }
   for (const v1::Annotation& annotation : task.annotations()) {
-    absl::StrAppendFormat(&text, "  %s  %s answered \"%s\"\n", FormatTime(annotation.create_time()),
-                          annotation.contractor(), FormatAnswer(annotation.answer()));
+    absl::StrAppendFormat(&text, "  %s  %s answered %s\n", FormatTime(annotation.create_time()),
+                          annotation.contractor(),
+                          annotation.deleted()
+                              ? "(deleted)"
+                              : absl::StrCat("\"", FormatAnswer(annotation.answer()), "\""));
   }
   if (task.has_label()) {
-    absl::StrAppendFormat(
-        &text, "  label \"%s\", confidence %.4f, from %d answers%s, %s\n",
-        FormatAnswer(task.label().answer()), task.label().confidence(), task.label().answers(),
-        task.label().used_prelabel() ? " and the prelabel" : "", task.label().aggregation());
+    absl::StrAppendFormat(&text, "  label \"%s\", confidence %.4f%s, from %d answers%s, %s\n",
+                          FormatAnswer(task.label().answer()), task.label().confidence(),
+                          RawConfidence(task.label()), task.label().answers(),
+                          task.label().used_prelabel() ? " and the prelabel" : "",
+                          task.label().aggregation());
   }
   if (!task.end_reason().empty()) absl::StrAppend(&text, "  ended: ", task.end_reason(), "\n");
   return text;

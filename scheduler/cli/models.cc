@@ -150,8 +150,13 @@ absl::Status JudgeRebuild(const v1::ModelVersion& version) {
                    absl::StrCat(version.name(), " is still being rebuilt; ask again to wait on"));
     case v1::ModelVersion::Rebuild::DIFFERENT:
       return absl::FailedPreconditionError(
-          absl::StrCat("rebuilt to ", rebuild.blob(), ", the version is ", version.blob(),
-                       ": another device class or thread count of the worker gives other bits"));
+          absl::StrCat("rebuilt to ", rebuild.blob(), ", the version is ", version.blob(), ": ",
+                       rebuild.deleted_items() > 0
+                           ? absl::StrCat(rebuild.deleted_items(),
+                                          " of its items were left out, for answers to them were "
+                                          "deleted since")
+                           : std::string("another device class or thread count of the worker "
+                                         "gives other bits")));
     default:
       return absl::FailedPreconditionError(absl::StrCat("not rebuilt: ", rebuild.error()));
   }

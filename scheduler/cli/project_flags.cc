@@ -46,6 +46,11 @@ void DeclareProjectFlags(CLI::App* command, ProjectFlags& flags, bool with_kind)
   command->add_option("--train-after", flags.train_after_labels, "New labels that start a round");
   command->add_option("--check-after", flags.check_after_labels,
                       "ocr: new labels after which doubtful ones go to people again; 0 never");
+  command->add_flag("--show-prelabel", flags.show_prelabel, "Show prelabels to contractors");
+  command->add_option("--blind-share", flags.blind_share,
+                      "Share of tasks whose prelabel is not shown all the same; 0 means 0.1");
+  command->add_option("--auto-accept", flags.auto_accept_accuracy,
+                      "Complete tasks on prelabels proven right this often; 0 never");
 }
 
 absl::StatusOr<v1::ProjectSettings> SettingsFrom(const ProjectFlags& flags) {
@@ -81,6 +86,9 @@ absl::StatusOr<v1::ProjectSettings> SettingsFrom(const ProjectFlags& flags) {
   settings.mutable_model_loop()->set_prelabel(flags.prelabel);
   settings.mutable_model_loop()->set_train_after_labels(flags.train_after_labels);
   settings.mutable_model_loop()->set_check_after_labels(flags.check_after_labels);
+  settings.mutable_model_loop()->set_show_prelabel(flags.show_prelabel);
+  settings.mutable_model_loop()->set_blind_share(flags.blind_share);
+  settings.mutable_model_loop()->set_auto_accept_accuracy(flags.auto_accept_accuracy);
   return settings;
 }
 

@@ -33,6 +33,9 @@ struct ProjectFlags {
   bool prelabel = false;
   int train_after_labels = 256;
   int check_after_labels = 0;
+  bool show_prelabel = false;
+  double blind_share = 0;
+  double auto_accept_accuracy = 0;
 };
 
 // Declares the options on `command`; `flags` must outlive the parse.

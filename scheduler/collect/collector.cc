@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/redis/keys.h"
+#include "scheduler/learn/prelabel_use.h"
 #include "scheduler/quality/aggregation.h"
 #include "scheduler/quality/redundancy.h"
 
@@ -18,13 +19,26 @@ namespace {
 // Two contractors who call a task broken are believed.
 constexpr int kReportsToDie = 2;
 
+// Of a task that its prelabel decides alone.
+store::v1::LabelRecord LabelByModel(const store::TaskState& task) {
+  store::v1::LabelRecord label;
+  label.set_task(task.record.task());
+  *label.mutable_answer() = task.prelabel.answer();
+  label.set_confidence(task.prelabel.confidence());
+  label.set_used_prelabel(true);
+  label.set_aggregation("prelabel/1");
+  return label;
+}
+
 }  // namespace
 
 store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
-                               const store::TaskState& task, const quality::ScoreBook& scores) {
+                               const store::TaskState& task, const quality::ScoreBook& scores,
+                               const quality::batch::Calibration& calibration) {
   const fairlead::v1::AnswerSchema& schema = project.settings().answer_schema();
   std::vector<quality::Vote> votes;
   for (const store::v1::AnnotationRecord& record : task.annotations) {
+    if (record.erased()) continue;
     votes.push_back({record.contractor(), record.answer(),
                      scores.QualityMean(record.contractor(), schema.kind())});
   }
@@ -41,7 +55,8 @@ store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
   } else {
     quality::Consensus consensus = quality::Aggregate(schema, votes, model);
     *label.mutable_answer() = std::move(consensus.answer);
-    label.set_confidence(consensus.confidence);
+    label.set_confidence(calibration(consensus.confidence));
+    if (!calibration.identity()) label.set_raw_confidence(consensus.confidence);
     label.set_used_prelabel(consensus.used_prelabel);
     label.set_aggregation(consensus.method);
   }
@@ -53,9 +68,20 @@ store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
 
 absl::Status Collector::Conclude(const store::TaskRef& ref, const store::v1::ProjectRecord& project,
                                  const store::TaskState& task) {
+  if (task.have == 0 && task.open == 0 && task.has_prelabel && !task.record.has_gold() &&
+      task.record.checks().empty()) {
+    const learn::Proven proven =
+        learn::ProvenOf(project.settings().model_loop(),
+                        registry_->Model(ref.project).value_or(store::v1::ModelRecord()));
+    if (learn::IsDecidedByModel(proven, ref.task, task.prelabel.model_version(),
+                                task.prelabel.confidence())) {
+      return tasks_->Complete(ref, task.version, LabelByModel(task)).status();
+    }
+  }
   quality::RedundancyLimits limits = quality::Limits(project.settings().redundancy());
   if (!task.record.checks().empty()) limits = quality::LimitsOfCheck(limits);
-  const store::v1::LabelRecord label = LabelOf(project, task, *scores_);
+  const store::v1::LabelRecord label =
+      LabelOf(project, task, *scores_, calibrations_->Of(ref.project));
   bool complete = false;
   int want = task.want;
   if (task.record.has_gold()) {

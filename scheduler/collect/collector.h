@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "scheduler/quality/calibration_book.h"
 #include "scheduler/quality/score_book.h"
 #include "scheduler/store/redis_task_store.h"
 #include "scheduler/store/registry_view.h"
@@ -17,8 +18,8 @@ namespace fairlead::collect {
 class Collector {
  public:
   Collector(store::RedisTaskStore* tasks, const store::RegistryView* registry,
-            const quality::ScoreBook* scores)
-      : tasks_(tasks), registry_(registry), scores_(scores) {}
+            const quality::ScoreBook* scores, const quality::CalibrationBook* calibrations)
+      : tasks_(tasks), registry_(registry), scores_(scores), calibrations_(calibrations) {}
 
   // Decides up to `limit` dirty tasks of every shard, oldest first; returns how many.
   absl::StatusOr<int> RunOnce(int limit);
@@ -31,11 +32,14 @@ class Collector {
   store::RedisTaskStore* const tasks_;
   const store::RegistryView* const registry_;
   const quality::ScoreBook* const scores_;
+  const quality::CalibrationBook* const calibrations_;
 };
 
 // The label of a task's answers as they stand, with the evidence they give about their authors.
-// Pure but for the scores it reads; also what a preview of a label shows.
+// Its confidence is the calibrated one, beside which the raw one stands where they differ. Pure but
+// for the scores it reads; also what a preview of a label shows.
 store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
-                               const store::TaskState& task, const quality::ScoreBook& scores);
+                               const store::TaskState& task, const quality::ScoreBook& scores,
+                               const quality::batch::Calibration& calibration);
 
 }  // namespace fairlead::collect

@@ -1,20 +1,25 @@
-// LOOP: makes the offers (hops 4 to 6). Snapshot → match (pure) → explanations into the record log
-// → commit of what is still valid. Only the leader of the pool runs it.
+// LOOP: makes the offers (hops 4 to 6). What changed of the contractors goes into the index of the
+// free ones, the tasks at the head of each project are read → match (pure) → explanations into the
+// record log → commit of what is still valid. Only the leader of the pool runs it.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/random/random.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/record_log/record_log.h"
+#include "scheduler/dispatch/free_index.h"
 #include "scheduler/dispatch/matching.h"
 #include "scheduler/dispatch/policy.h"
 #include "scheduler/dispatch/task_view.h"
+#include "scheduler/learn/prelabel_use.h"
 #include "scheduler/quality/score_book.h"
 #include "scheduler/store/log_index.h"
 #include "scheduler/store/registry_view.h"
@@ -24,7 +29,7 @@ namespace fairlead::dispatch {
 
 struct DispatcherParts {
   store::TaskStore* tasks;
-  const TaskView* view;
+  TaskView* view;
   const store::RegistryView* registry;
   const quality::ScoreBook* scores;
   RecordLog* log;
@@ -45,26 +50,32 @@ class Dispatcher {
   struct Share {
     double pass = 0;
   };
-  // What a contractor was offered lately, decaying: the fair-share term's account.
-  struct Account {
-    double micros = 0;
-    int64_t as_of_ms = 0;
+
+  // What a project's tasks are offered under, and its tasks, in the order of a round.
+  struct Project {
+    store::v1::ProjectRecord record;
+    std::vector<ReadyTask> tasks;
+    std::optional<learn::Proven> prelabeller;  // Where waiting tasks are prelabelled.
   };
 
-  Snapshot BuildSnapshot(int64_t now_ms);
-  bool AwaitsPrelabel(const std::string& project_key) const;
-  void AddTasks(int64_t now_ms, Snapshot& snapshot);
-  void AddContractors(int64_t now_ms, Snapshot& snapshot);
-  absl::StatusOr<int> Commit(absl::Time now, std::vector<Choice> choices);
-  double Earned(const std::string& contractor, int64_t now_ms);
+  void FollowContractors(int64_t now_ms);
+  // The project's champion, where its waiting tasks are prelabelled; else nothing.
+  std::optional<learn::Proven> Prelabeller(const std::string& key,
+                                           const store::v1::ProjectRecord& project) const;
+  std::vector<ReadyTask> ReadTasks(size_t limit, int64_t now_ms);
+  std::vector<ReadyTask> Interleave();
+  // Takes out of `unsure` whoever was offered what was chosen for him.
+  absl::StatusOr<int> Commit(absl::Time now, std::vector<Choice> choices,
+                             absl::flat_hash_set<std::string>& unsure);
 
   const DispatcherParts parts_;
   const Policy policy_;
   absl::BitGen gen_;
   double virtual_time_ = 0;
-  std::map<std::string, Share> shares_;  // By project.
-  absl::flat_hash_map<std::string, Account> accounts_;
-  absl::flat_hash_map<std::string, std::string> project_of_;  // Of the tasks of the last snapshot.
+  std::map<std::string, Share> shares_;                       // By project.
+  std::map<std::string, Project> projects_;                   // Of the round.
+  absl::flat_hash_map<std::string, std::string> project_of_;  // Of the tasks of the round.
+  FreeIndex free_;
 };
 
 }  // namespace fairlead::dispatch

@@ -1,8 +1,12 @@
-// Which ready task goes to which free contractor (hop 5). Greedy in the caller's order of tasks,
-// for each place the best index (policy.h) among at most 64 candidates: the best of the bucket, the
-// longest waiting and a rotating sample. Greedy by index reaches 98–99 % of the optimal
-// assignment's value on measured instances at a fraction of its cost. Pure: no clock, no I/O;
-// thread-safe; the same snapshot, policy and seed give the same choices.
+// Which ready task goes to which free contractor (hop 5). Pure: no clock, no I/O; the same index,
+// tasks, policy and seed give the same choices.
+//
+// Where each bucket (free_index.h) has four times as many contractors as places, a place goes to
+// the best index (policy.h) among at most 24 candidates: the best of its bucket and the longest
+// waiting; the most urgent places choose first, for all are filled. Where contractors are scarcer,
+// the places of a window are assigned together, so that the sum of the indices is the greatest
+// (assignment.h): among the best of each bucket, as many as may be needed. Then earlier places in
+// the caller's order of tasks are filled rather than later ones.
 //
 // Floors: a seeded share of the places is kept for newcomers and another for those who have waited
 // beyond the window, wherever such a contractor is eligible. Nobody gets the same task twice, more
@@ -15,14 +19,16 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/types/span.h"
 #include "fairlead/v1/resources.pb.h"
+#include "scheduler/dispatch/free_index.h"
 #include "scheduler/dispatch/policy.h"
-#include "scheduler/dispatch/standing.h"
 #include "scheduler/quality/score.h"
 
 namespace fairlead::dispatch {
 
-inline constexpr int kMaxCandidates = 64;  // A place.
+inline constexpr int kMaxCandidates = 24;  // A place, outside windows.
+inline constexpr int kMaxWindow = 1'024;   // Places that are assigned together.
 
 struct ReadyTask {
   std::string task, project;
@@ -39,6 +45,17 @@ struct ReadyTask {
   double weight = 1;  // The project's; the caller's order has it already.
 };
 
+struct Choice {
+  std::string task, contractor;
+  v1::Decision decision;
+};
+
+// At most max_choices choices, for `tasks` in fair order; those chosen are charged in the index,
+// which is refreshed first. Cost: about 24 index computations a choice, or for a window of n places
+// among m contractors n · m of them and one Assign().
+std::vector<Choice> Match(absl::Span<const ReadyTask> tasks, const Policy& policy, uint64_t seed,
+                          int max_choices, int64_t now_ms, FreeIndex& index);
+
 struct FreeContractor {
   std::string contractor;
   int credit = 1;  // Offers it can take now.
@@ -48,7 +65,6 @@ struct FreeContractor {
   double online_share = 1;     // Share of the accounting window spent online, in [0, 1].
   double earned_recently = 0;  // Micros in that window, offers under way included.
   std::map<int, quality::ContractorScore> scores;  // By TaskKind.
-  int gold_open_hint = 0;                          // Gold tasks in hand.
 };
 
 struct Snapshot {
@@ -58,13 +74,7 @@ struct Snapshot {
   int64_t now_ms = 0;
 };
 
-struct Choice {
-  std::string task, contractor;
-  v1::Decision decision;
-};
-
-// At most max_choices choices. Cost: O(contractors log contractors) a bucket (kind × skills) and
-// about 64 index computations a choice.
+// The same for a state given whole. O(contractors) a bucket in addition.
 std::vector<Choice> Match(const Snapshot& snapshot, const Policy& policy, uint64_t seed,
                           int max_choices);
 

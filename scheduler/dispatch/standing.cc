@@ -14,8 +14,8 @@ constexpr double kOnlinePart = 0.5;  // Of the entitlement; the rest is the same
 
 }  // namespace
 
-Standing StandingOf(const quality::ContractorScore& score, double alternatives,
-                    double offer_window_seconds, const Policy& policy) {
+Standing StandingOf(const quality::ContractorScore& score, double offer_window_seconds,
+                    const Policy& policy) {
   Standing s;
   s.right = score.right;
   s.wrong = score.wrong;
@@ -27,7 +27,6 @@ Standing StandingOf(const quality::ContractorScore& score, double alternatives,
   if (policy.newcomer_evidence > 0) {
     s.newcomer = std::max(0.0, 1 - quality::Evidence(score) / policy.newcomer_evidence);
   }
-  s.value = InformationGain({}, alternatives, s.quality_mean) / TimeCost(s.expected_seconds);
   return s;
 }
 

@@ -18,12 +18,11 @@ struct Standing {
   double expected_seconds = 1;
   double responsiveness = 1;  // P(accepts within the window) over the plateau of 0.8, at most 1.
   double newcomer = 0;        // 1 without judged answers, 0 with policy.newcomer_evidence of them.
-  double value = 0;           // Gain of the mean quality over TimeCost.
 };
 
 // `score` as decayed to now; `offer_window_seconds` > 0.
-Standing StandingOf(const quality::ContractorScore& score, double alternatives,
-                    double offer_window_seconds, const Policy& policy);
+Standing StandingOf(const quality::ContractorScore& score, double offer_window_seconds,
+                    const Policy& policy);
 
 // The quality that a decision goes by: a sample of the posterior, the same for the same seed.
 double SampleQuality(const Standing& standing, uint64_t seed);

@@ -75,7 +75,9 @@ void TaskView::Insert(const std::string& slot, const std::string& id, LiveTask t
   slot_of_[id] = slot;
   live_[task.project].insert(RankOf(id, task));
   for (const auto& [contractor, place] : task.places) {
-    if (IsLive(place)) held_[contractor].insert(id);
+    if (!IsLive(place)) continue;
+    held_[contractor].insert(id);
+    touched_.insert(contractor);
   }
   LiveTask& stored = tasks_[id] = std::move(task);
   Reindex(id, stored);
@@ -88,7 +90,9 @@ void TaskView::Erase(const std::string& id) {
   wanting_[task.project].erase(TurnOf(id, task));
   live_[task.project].erase(RankOf(id, task));
   for (const auto& [contractor, place] : task.places) {
-    if (IsLive(place)) held_[contractor].erase(id);
+    if (!IsLive(place)) continue;
+    held_[contractor].erase(id);
+    touched_.insert(contractor);
   }
   tasks_.erase(found);
   slot_of_.erase(id);
@@ -96,6 +100,7 @@ void TaskView::Erase(const std::string& id) {
 
 void TaskView::SetPlace(const std::string& id, LiveTask& task, const Placement& place) {
   task.places[place.contractor()] = place;
+  touched_.insert(place.contractor());
   if (IsLive(place)) {
     held_[place.contractor()].insert(id);
     if (place.state() == Placement::OFFERED) {
@@ -130,8 +135,18 @@ void TaskView::ApplyToTask(const store::v1::Event& event) {
   Reindex(event.key(), task);
 }
 
+// Those whose presence, scores or profile an event changes; places are noted where they change.
+void TaskView::NoteContractors(const store::v1::Event& event) {
+  if (event.has_contractor_put()) touched_.insert(event.contractor_put().contractor());
+  if (event.has_presence()) touched_.insert(event.presence().contractor());
+  for (const store::v1::Evidence& evidence : event.completed().evidence()) {
+    touched_.insert(evidence.contractor());
+  }
+}
+
 void TaskView::Apply(const store::v1::Event& event, int64_t) {
   MutexLock lock(&mu_);
+  NoteContractors(event);
   auto loaded = loaded_seq_.find(event.slot());
   // Before the first load, and for what the load has seen already, there is nothing to do.
   if (loaded == loaded_seq_.end() || event.seq() <= loaded->second) return;
@@ -195,9 +210,11 @@ absl::Status TaskView::LoadHome(redis::ConnectionPool& pool, const std::string& 
                                   {"HGETALL", redis::CreditKey(slot)}}));
   MutexLock lock(&mu_);
   for (size_t i = 0; i + 1 < replies[0].elements.size(); i += 2) {
+    touched_.insert(replies[0].elements[i].text);
     presence_[replies[0].elements[i].text].until_ms = replies[0].elements[i + 1].AsInt();
   }
   for (size_t i = 0; i + 1 < replies[1].elements.size(); i += 2) {
+    touched_.insert(replies[1].elements[i].text);
     presence_[replies[1].elements[i].text].credit =
         static_cast<int32_t>(replies[1].elements[i + 1].AsInt());
   }
@@ -219,16 +236,30 @@ void TaskView::VisitWanting(
   }
 }
 
-void TaskView::VisitFree(
-    int64_t now_ms,
-    const std::function<void(const std::string&, const Presence&, int32_t)>& visit) const {
+std::vector<ContractorChange> TaskView::TakeChanged(int64_t now_ms) {
   MutexLock lock(&mu_);
-  for (const auto& [contractor, presence] : presence_) {
-    if (presence.until_ms < now_ms) continue;
-    auto held = held_.find(contractor);
-    const int32_t holds = held == held_.end() ? 0 : static_cast<int32_t>(held->second.size());
-    if (presence.credit > holds) visit(contractor, presence, presence.credit - holds);
+  std::vector<ContractorChange> changes;
+  changes.reserve(touched_.size());
+  for (const std::string& contractor : touched_) {
+    ContractorChange change;
+    change.contractor = contractor;
+    if (auto found = presence_.find(contractor); found != presence_.end()) {
+      change.presence = found->second;
+    }
+    if (change.presence.until_ms >= now_ms) {
+      auto held = held_.find(contractor);
+      const int32_t holds = held == held_.end() ? 0 : static_cast<int32_t>(held->second.size());
+      change.free = std::max(0, change.presence.credit - holds);
+    }
+    changes.push_back(std::move(change));
   }
+  touched_.clear();
+  return changes;
+}
+
+void TaskView::Touch(const std::string& contractor) {
+  MutexLock lock(&mu_);
+  touched_.insert(contractor);
 }
 
 std::vector<HeldPlace> TaskView::PlacesOf(absl::string_view contractor) const {

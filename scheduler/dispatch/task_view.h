@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -45,6 +46,13 @@ struct Presence {
   int64_t last_offer_ms = 0;
 };
 
+// Of whom something changed: presence, places held, scores or profile.
+struct ContractorChange {
+  std::string contractor;
+  Presence presence;
+  int32_t free = 0;  // Offers more he may hold; 0 while he is away.
+};
+
 // One live place of one contractor.
 struct HeldPlace {
   std::string project;
@@ -68,10 +76,11 @@ class TaskView final : public store::EventSink {
   void VisitWanting(
       size_t limit,
       const std::function<void(const std::string& task, const LiveTask&)>& visit) const;
-  // Contractors online at `now_ms` with how many offers more each may hold (> 0 only).
-  void VisitFree(int64_t now_ms,
-                 const std::function<void(const std::string& contractor, const Presence&,
-                                          int32_t free)>& visit) const;
+  // Contractors changed since the last call, each once, as they are at `now_ms`. Who goes without a
+  // word is not among them: Presence.until_ms says when.
+  std::vector<ContractorChange> TakeChanged(int64_t now_ms);
+  // Counts a contractor as changed, for whoever could not use what he was told.
+  void Touch(const std::string& contractor);
   // Live offers and assignments of a contractor, oldest first.
   std::vector<HeldPlace> PlacesOf(absl::string_view contractor) const;
   // Live places of one task.
@@ -104,6 +113,7 @@ class TaskView final : public store::EventSink {
   void Reindex(const std::string& id, const LiveTask& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetPlace(const std::string& id, LiveTask& task, const store::v1::Placement& place)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void NoteContractors(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyToTask(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   mutable Mutex mu_;
@@ -117,6 +127,7 @@ class TaskView final : public store::EventSink {
       ABSL_GUARDED_BY(mu_);  // By project: want an offer.
   absl::flat_hash_map<std::string, std::set<std::string>> held_ ABSL_GUARDED_BY(mu_);  // Tasks.
   absl::flat_hash_map<std::string, Presence> presence_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_set<std::string> touched_ ABSL_GUARDED_BY(mu_);  // Contractors.
 };
 
 }  // namespace fairlead::dispatch

@@ -30,7 +30,26 @@ DatasetManifest::Split ToProto(Split split) {
   return DatasetManifest::SPLIT_UNSPECIFIED;
 }
 
+// The item that a task's label stands in.
+const std::string& ItemOf(const store::v1::TaskRecord& task) {
+  return task.checks().empty() ? task.task() : task.checks();
+}
+
 }  // namespace
+
+absl::StatusOr<int64_t> RemoveDeleted(const store::LogIndex& index, DatasetManifest& manifest) {
+  absl::flat_hash_set<std::string> deleted;
+  RETURN_IF_ERROR(index.VisitLabelled(
+      manifest.model(), [&](const store::v1::TaskRecord& task, const store::v1::LabelRecord&) {
+        if (index.Erased(task.task())) deleted.insert(ItemOf(task));
+      }));
+  auto& items = *manifest.mutable_items();
+  const auto kept = std::remove_if(items.begin(), items.end(),
+                                   [&](const auto& item) { return deleted.contains(item.id()); });
+  const int64_t removed = std::distance(kept, items.end());
+  items.erase(kept, items.end());
+  return removed;
+}
 
 absl::StatusOr<DatasetManifest> BuildDataset(const store::v1::ProjectRecord& project,
                                              const store::LogIndex& index,
@@ -44,14 +63,21 @@ absl::StatusOr<DatasetManifest> BuildDataset(const store::v1::ProjectRecord& pro
   };
   std::vector<Labelled> labelled;
   absl::flat_hash_map<std::string, store::v1::LabelRecord> checked;  // By the task they check.
+  absl::flat_hash_set<std::string> deleted;
   RETURN_IF_ERROR(index.VisitLabelled(project.project(), [&](const store::v1::TaskRecord& task,
                                                              const store::v1::LabelRecord& label) {
+    if (index.Erased(task.task())) deleted.insert(ItemOf(task));
+    if (!task.has_gold() && label.answers() == 0) return;  // Decided by a model alone.
     if (!task.checks().empty()) {
       checked[task.checks()] = label;
     } else {
       labelled.push_back({task, label});
     }
   }));
+  labelled.erase(
+      std::remove_if(labelled.begin(), labelled.end(),
+                     [&](const Labelled& one) { return deleted.contains(one.task.task()); }),
+      labelled.end());
   std::sort(labelled.begin(), labelled.end(),
             [](const Labelled& a, const Labelled& b) { return a.task.task() < b.task.task(); });
   for (Labelled& one : labelled) {

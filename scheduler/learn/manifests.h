@@ -16,11 +16,17 @@ namespace fairlead::learn {
 // Every labelled task of the project: gold as the frozen test set, the others split by group, of
 // what `last` (the manifest of the round before; nullptr in the first) does not hold a part as the
 // prequential window; weight = the label's confidence. A task that checks another's label is no
-// item of its own: its label stands in the place of the other's. Items in order of task id.
+// item of its own: its label stands in the place of the other's. A label to which an answer was
+// deleted since is left out, and the one it stood in the place of; so is what a model decided
+// alone. Items in order of task id.
 // O(labels), reads the record log.
 absl::StatusOr<store::v1::DatasetManifest> BuildDataset(const store::v1::ProjectRecord& project,
                                                         const store::LogIndex& index,
                                                         const store::v1::DatasetManifest* last);
+
+// Removes from `manifest` what an answer was deleted to; returns how many items. Reads the log.
+absl::StatusOr<int64_t> RemoveDeleted(const store::LogIndex& index,
+                                      store::v1::DatasetManifest& manifest);
 
 // The tasks that wait, with their payloads. Tasks that ended meanwhile are left out.
 absl::StatusOr<store::v1::PrelabelManifest> BuildPrelabelManifest(

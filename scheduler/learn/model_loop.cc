@@ -13,8 +13,10 @@
 #include "common/base/metrics.h"
 #include "common/base/status.h"
 #include "scheduler/learn/evidence.h"
+#include "scheduler/learn/job_priority.h"
 #include "scheduler/learn/label_checks.h"
 #include "scheduler/learn/manifests.h"
+#include "scheduler/learn/prelabel_use.h"
 
 namespace fairlead::learn {
 namespace {
@@ -26,10 +28,9 @@ constexpr absl::Duration kAskAgain = absl::Minutes(5);
 constexpr int64_t kOutcomesBatch = 20;
 constexpr absl::Duration kWatchEvery = absl::Seconds(30);
 constexpr int64_t kFreshAfterDrift = 20;  // Labels; fewer would train the same model again.
-// Prelabels are seconds of work that save people's; training runs behind them.
-constexpr int kTrainPriority = 5;
-constexpr int kPrelabelPriority = 1;
-constexpr int kCheckPriority = 9;
+// Every so many versions a reader is trained from the beginning: what warm rounds cannot leave
+// behind is left behind.
+constexpr int kFreshEvery = 8;
 
 std::string TenantOf(absl::string_view key) { return std::string(key.substr(0, key.find('/'))); }
 
@@ -47,6 +48,16 @@ absl::StatusOr<T> BlobAs(BlobStore& blobs, const std::string& tenant, const std:
     return absl::DataLossError(absl::StrCat("blob ", id, " is no ", message.GetTypeName()));
   }
   return message;
+}
+
+// The reward model finds the same optimum from wherever it starts.
+bool IsFreshRound(const store::v1::ModelRecord& model) {
+  return model.kind() == fairlead::v1::TASK_KIND_IMAGE_TEXT && !model.champion().empty() &&
+         model.versions_size() % kFreshEvery == kFreshEvery - 1;
+}
+
+int PriorityOf(const store::v1::JobRecord& training) {
+  return training.params().contains("fresh") ? kFreshPriority : kTrainPriority;
 }
 
 }  // namespace
@@ -121,6 +132,15 @@ absl::Status ModelLoop::ApplyTraining(const store::v1::JobFinished& finished, ab
   } else {
     ASSIGN_OR_RETURN(const std::optional<RoundEvidence> evidence, EvidenceFor(finished));
     const bool promoted = Register(finished, evidence, absl::ToUnixMillis(now), *model);
+    const double accuracy = parts_.registry->Project(model->project())
+                                .value_or(store::v1::ProjectRecord())
+                                .settings()
+                                .model_loop()
+                                .auto_accept_accuracy();
+    if (evidence.has_value() && accuracy > 0) {
+      model->mutable_versions(model->versions_size() - 1)
+          ->set_auto_accept_from(ProvenFrom(evidence->paired.frozen, accuracy));
+    }
     FAIRLEAD_LOG(INFO) << "model registered version=" << finished.job().version()
                        << " promoted=" << promoted << " gate=\""
                        << model->versions(model->versions_size() - 1).gate_decision() << "\"";
@@ -251,6 +271,7 @@ absl::Status ModelLoop::StartTraining(const store::v1::ProjectRecord& project,
   if (const auto* champion = FindVersion(model, model.champion()))
     job.set_champion_blob(champion->blob());
   job.set_version(VersionNameOf(project.project(), model.versions_size() + 1));
+  if (IsFreshRound(model)) (*job.mutable_params())["fresh"] = "1";
   job.set_job(absl::StrCat(job.kind(), "-", Sha256Hex(DeterministicBytes(job)).substr(0, 24)));
   model.set_trained_labels(labels);
   // The record first: a job that nobody remembers would train for nothing.
@@ -258,7 +279,7 @@ absl::Status ModelLoop::StartTraining(const store::v1::ProjectRecord& project,
   RETURN_IF_ERROR(parts_.registry_store->PutModel(std::move(model)).status());
   FAIRLEAD_LOG(INFO) << "training job made job=" << enqueued.job()
                      << " items=" << manifest.items_size();
-  return parts_.jobs->Enqueue(enqueued, kTrainPriority).status();
+  return parts_.jobs->Enqueue(enqueued, PriorityOf(enqueued)).status();
 }
 
 absl::Status ModelLoop::Watch(const store::v1::ProjectRecord& project, absl::Time now) {
@@ -302,7 +323,8 @@ absl::StatusOr<int> ModelLoop::EnsureTraining(const store::v1::ProjectRecord& pr
   if (!model.pending().job().empty()) {
     // Whatever the lane forgot is enqueued again; what it has is left alone.
     if (now - last_enqueue_check_ < kEnqueueCheck) return 0;
-    ASSIGN_OR_RETURN(bool fresh, parts_.jobs->Enqueue(model.pending(), kTrainPriority));
+    ASSIGN_OR_RETURN(bool fresh,
+                     parts_.jobs->Enqueue(model.pending(), PriorityOf(model.pending())));
     return fresh ? 1 : 0;
   }
   const int64_t labels = parts_.index->LabelCount(project.project());
@@ -340,6 +362,12 @@ absl::Status ModelLoop::EnqueuePrelabels(const store::v1::ModelRecord& model, ab
                    parts_.blobs->Put(job.tenant(), DeterministicBytes(manifest)));
   job.set_champion_blob(champion->blob());
   job.set_version(champion->version());
+  if (IsWatched(model)) {
+    const auto* shadow = FindVersion(model, model.previous());
+    (*job.mutable_params())["shadow_version"] = shadow->version();
+    (*job.mutable_params())["shadow_blob"] = shadow->blob();
+    job.add_inputs(shadow->blob());
+  }
   job.set_job(absl::StrCat(job.kind(), "-", Sha256Hex(DeterministicBytes(job)).substr(0, 24)));
   RETURN_IF_ERROR(parts_.jobs->Enqueue(job, kPrelabelPriority).status());
   for (const std::string& task : batch) asked_[task] = {champion->version(), now};

@@ -24,11 +24,6 @@ ModelVersionRecord* MutableVersion(ModelRecord& model, absl::string_view version
   return nullptr;
 }
 
-absl::Status NoVersion(absl::string_view version) {
-  return Error(absl::StatusCode::kNotFound, "VERSION_NOT_FOUND",
-               absl::StrCat("no version ", version));
-}
-
 // The frozen test set decides; where a project has no gold, the validation split does.
 GateDecision JudgeFirst(const ModelRecord& model, const ModelVersionRecord& version) {
   const std::map<std::string, double> metrics(version.metrics().begin(), version.metrics().end());
@@ -64,6 +59,11 @@ void Crown(ModelRecord& model, ModelVersionRecord& version) {
 
 }  // namespace
 
+absl::Status NoVersion(absl::string_view version) {
+  return Error(absl::StatusCode::kNotFound, "VERSION_NOT_FOUND",
+               absl::StrCat("no version ", version));
+}
+
 const ModelVersionRecord* FindVersion(const ModelRecord& model, absl::string_view version) {
   for (const ModelVersionRecord& record : model.versions()) {
     if (record.version() == version) return &record;
@@ -92,7 +92,8 @@ bool Register(const store::v1::JobFinished& finished, const std::optional<RoundE
   return decision.promote;
 }
 
-absl::StatusOr<store::v1::JobRecord> BeginRebuild(absl::string_view version, int64_t now_ms,
+absl::StatusOr<store::v1::JobRecord> BeginRebuild(absl::string_view version,
+                                                  const RebuildSource& data, int64_t now_ms,
                                                   ModelRecord& model) {
   ModelVersionRecord* record = MutableVersion(model, version);
   if (record == nullptr) return NoVersion(version);
@@ -101,7 +102,7 @@ absl::StatusOr<store::v1::JobRecord> BeginRebuild(absl::string_view version, int
   job.set_kind(absl::StrCat("train-", ModelKindOf(model.kind())));
   job.set_tenant(model.model().substr(0, model.model().find('/')));
   job.set_model(model.model());
-  job.set_manifest_blob(record->manifest_blob());
+  job.set_manifest_blob(data.manifest_blob);
   if (!record->parent().empty()) {
     const ModelVersionRecord* parent = FindVersion(model, record->parent());
     if (parent == nullptr) {
@@ -111,11 +112,13 @@ absl::StatusOr<store::v1::JobRecord> BeginRebuild(absl::string_view version, int
     job.set_champion_blob(parent->blob());
   }
   job.set_version(record->version());
+  if (record->metrics().contains("fresh")) (*job.mutable_params())["fresh"] = "1";
   (*job.mutable_params())["rebuild"] = absl::StrCat(now_ms);  // Another job than the last one.
   job.set_job(
       absl::StrCat("re", job.kind(), "-", Sha256Hex(DeterministicBytes(job)).substr(0, 24)));
   record->clear_rebuild();
   *record->mutable_rebuild()->mutable_job() = job;
+  record->mutable_rebuild()->set_deleted_items(data.deleted_items);
   return job;
 }
 

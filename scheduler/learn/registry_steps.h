@@ -30,14 +30,24 @@ struct RoundEvidence {
 bool Register(const store::v1::JobFinished& finished, const std::optional<RoundEvidence>& evidence,
               int64_t now_ms, store::v1::ModelRecord& model);
 
+// NOT_FOUND / VERSION_NOT_FOUND.
+absl::Status NoVersion(absl::string_view version);
+
 // NOT_FOUND; FAILED_PRECONDITION / STATE_CHAMPION when it is the champion already.
 absl::Status Promote(absl::string_view version, absl::string_view why,
                      store::v1::ModelRecord& model);
 
-// The job that trains the version again from its manifest and parent; noted in the version's
-// record. The one that runs already when there is one. NOT_FOUND; FAILED_PRECONDITION /
-// STATE_PARENT_GONE when the parent's model is not known any more.
-absl::StatusOr<store::v1::JobRecord> BeginRebuild(absl::string_view version, int64_t now_ms,
+// What a version is trained from again: its manifest, less what was deleted since.
+struct RebuildSource {
+  std::string manifest_blob;
+  int64_t deleted_items = 0;
+};
+
+// The job that trains the version again from `data` and its parent; noted in the version's record.
+// The one that runs already when there is one. NOT_FOUND; FAILED_PRECONDITION / STATE_PARENT_GONE
+// when the parent's model is not known any more.
+absl::StatusOr<store::v1::JobRecord> BeginRebuild(absl::string_view version,
+                                                  const RebuildSource& data, int64_t now_ms,
                                                   store::v1::ModelRecord& model);
 
 // Notes what came of a rebuild. Returns whether the job was one of `model`.

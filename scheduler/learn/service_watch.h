@@ -20,16 +20,24 @@ namespace fairlead::learn {
 struct Outcomes {
   struct Count {
     int64_t served = 0, right = 0;
+    store::v1::ShadowRecord shadow;
+    store::v1::AnchoringRecord anchoring;
   };
   std::map<std::string, Count> versions;
   int64_t drift_ms = 0;  // When the newest version's error was last seen to have risen (Adwin).
   int64_t total() const;
 };
 
+// Whether the champion is watched: it has served fewer than 300 labels, and the one before it is
+// known. While it is, that one reads the same tasks in the shadow.
+bool IsWatched(const store::v1::ModelRecord& model);
+
 // Thread-safe. Memory: one entry a prelabelled task that is open.
 class ServiceWatch {
  public:
-  // Looks at prelabels, labels and ends; a label without a person's answer proves nothing.
+  // Looks at prelabels, answers, labels and ends. Of a task the label is held against the prelabel,
+  // when people had a part in it; and the first answer against both models' readings: the label
+  // leans towards the prelabel that helped to decide it, the first answer does not.
   void Apply(const store::v1::Event& event);
   Outcomes Of(absl::string_view project) const;
 
@@ -39,8 +47,14 @@ class ServiceWatch {
     std::string version;  // The detector's.
     Adwin error;
   };
+  struct Open {
+    store::v1::PrelabelRecord prelabel;
+    bool answered = false;
+  };
+  void ApplyAnswer(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   mutable Mutex mu_;
-  absl::flat_hash_map<std::string, store::v1::PrelabelRecord> open_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<std::string, Open> open_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, Project> projects_ ABSL_GUARDED_BY(mu_);
 };
 
@@ -48,10 +62,12 @@ class ServiceWatch {
 // has grown. Pure.
 bool NoteOutcomes(const Outcomes& outcomes, store::v1::ModelRecord& model);
 
-// Takes a champion back that serves worse than the one before it did: while it has served fewer
-// than 300 labels, its share of right ones is compared with the former champion's by the z-test of
-// two proportions, one-sided at 0.1 %, each side at least 50 labels. Writes the reason with its
-// numbers to the version's gate decision and returns whether it was taken back. Pure.
+// Takes a champion back that serves worse than the one before it, while it is watched. Where that
+// one read in the shadow: people's first answers take its side more often than the champion's where
+// the two differ (exact sign test, one-sided at 0.1 %). Where it did not: the shares of right
+// labels that each served differ (z-test of two proportions, one-sided at 0.1 %, each side at least
+// 50 labels). Writes the reason with its numbers to the version's gate decision and returns whether
+// it was taken back. Pure.
 bool RollBackIfWorse(store::v1::ModelRecord& model);
 
 }  // namespace fairlead::learn

@@ -41,14 +41,16 @@ ScoresByKind ScoreBook::Scores(absl::string_view contractor) const {
   return found == scores_.end() ? ScoresByKind() : found->second;
 }
 
-double ScoreBook::QualityMean(absl::string_view contractor, fairlead::v1::TaskKind kind) const {
+ContractorScore ScoreBook::Score(absl::string_view contractor, fairlead::v1::TaskKind kind) const {
   MutexLock lock(&mu_);
   auto found = scores_.find(contractor);
-  if (found != scores_.end()) {
-    auto score = found->second.find(static_cast<int>(kind));
-    if (score != found->second.end()) return Quality(score->second).mean;
-  }
-  return Quality(ContractorScore()).mean;
+  if (found == scores_.end()) return ContractorScore();
+  auto score = found->second.find(static_cast<int>(kind));
+  return score == found->second.end() ? ContractorScore() : score->second;
+}
+
+double ScoreBook::QualityMean(absl::string_view contractor, fairlead::v1::TaskKind kind) const {
+  return Quality(Score(contractor, kind)).mean;
 }
 
 }  // namespace fairlead::quality

@@ -29,6 +29,8 @@ class ScoreBook final : public store::EventSink {
   void Apply(const store::v1::Event& event, int64_t position) override;
 
   ScoresByKind Scores(absl::string_view contractor) const;
+  // One kind's; without evidence for one never seen.
+  ContractorScore Score(absl::string_view contractor, fairlead::v1::TaskKind kind) const;
   // Posterior mean of the quality for one kind; the prior's mean for one never seen.
   double QualityMean(absl::string_view contractor, fairlead::v1::TaskKind kind) const;
 

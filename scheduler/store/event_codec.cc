@@ -104,6 +104,7 @@ bool DecodeBody(const std::string& kind, const Fields& fields, v1::Event& event)
   if (kind == "submit") return DecodeSubmit(fields, event);
   if (kind == "place") return DecodePlacement(fields, event);
   if (kind == "annotate") return DecodeAnnotation(fields, event, *event.mutable_annotated());
+  if (kind == "erase") return event.mutable_erased()->ParseFromString(record);
   if (kind == "orphan") return DecodeAnnotation(fields, event, *event.mutable_orphaned());
   if (kind == "complete") return event.mutable_completed()->ParseFromString(record);
   if (kind == "end") {

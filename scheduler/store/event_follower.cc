@@ -16,6 +16,7 @@ namespace {
 constexpr uint64_t kKeepBehind =
     10'000;  // Events kept in a stream behind the log, for other readers.
 constexpr absl::Duration kBlock = absl::Milliseconds(500);
+constexpr absl::Duration kRetry = absl::Milliseconds(200);
 
 }  // namespace
 
@@ -85,12 +86,23 @@ void EventFollower::Follow(Slot* slot) {
       slot->busy = false;
       advanced_.NotifyAll();
     }
-    if (status.ok()) continue;
-    FAIRLEAD_LOG(WARNING) << "event stream cannot be followed slot=" << slot->name << " error=\""
-                          << status.message() << "\"";
-    if (!absl::IsUnavailable(status)) gate_->Close();
+    if (ReasonOf(status) == "RECORD_LOG_FULL") {
+      // Nothing of what was read is logged, so it is read again; the log has told of it.
+      gate_->Hold(slot->name, status);
+    } else if (status.ok()) {
+      gate_->Release(slot->name);
+      continue;
+    } else {
+      FAIRLEAD_LOG(WARNING) << "event stream cannot be followed slot=" << slot->name << " error=\""
+                            << status.message() << "\"";
+      if (!absl::IsUnavailable(status)) gate_->Close();
+    }
+    // The other slots' news are no reason to try again.
+    const absl::Time again = absl::Now() + kRetry;
     MutexLock lock(&mu_);
-    advanced_.WaitFor(&mu_, std::chrono::milliseconds(200));
+    while (!stopping_.load() && gate_->open() && absl::Now() < again) {
+      advanced_.WaitFor(&mu_, std::chrono::milliseconds(20));
+    }
   }
 }
 
@@ -100,7 +112,7 @@ absl::Status EventFollower::FollowOnce(Slot* slot) {
     MutexLock lock(&mu_);
     cursor = slot->cursor;
   }
-  absl::StatusOr<std::string> incarnation = gate_->IncarnationOf(slot->name);
+  absl::StatusOr<std::string> incarnation = gate_->IncarnationToFollow(slot->name);
   if (!incarnation.ok()) return absl::OkStatus();
   ASSIGN_OR_RETURN(
       redis::Reply reply,
@@ -135,23 +147,21 @@ absl::Status EventFollower::FollowOnce(Slot* slot) {
 
 absl::Status EventFollower::Log(const std::vector<v1::Event>& events,
                                 std::vector<int64_t>& positions) {
-  bool appended = false;
+  std::vector<std::string> records;
   for (const v1::Event& event : events) {
-    if (IsVolatile(event)) {
-      positions.push_back(-1);
-      continue;
-    }
-    absl::StatusOr<int64_t> position = log_->Append(event.SerializeAsString());
-    // Going on would acknowledge what is not kept.
-    if (!position.ok()) FAIRLEAD_LOG(FATAL) << "record log: " << position.status().message();
-    positions.push_back(*position);
-    appended = true;
+    if (!IsVolatile(event)) records.push_back(event.SerializeAsString());
   }
-  if (appended) {
+  const absl::StatusOr<std::vector<int64_t>> appended = log_->AppendAll(records);
+  if (ReasonOf(appended.status()) == "RECORD_LOG_FULL") return appended.status();
+  // Going on would acknowledge what is not kept.
+  if (!appended.ok()) FAIRLEAD_LOG(FATAL) << "record log: " << appended.status().message();
+  if (!records.empty()) {
     if (absl::Status synced = log_->Sync(); !synced.ok()) {
       FAIRLEAD_LOG(FATAL) << "record log: " << synced.message();
     }
   }
+  auto next = appended->begin();
+  for (const v1::Event& event : events) positions.push_back(IsVolatile(event) ? -1 : *next++);
   return absl::OkStatus();
 }
 
@@ -179,6 +189,7 @@ absl::Status EventFollower::AwaitDurable(absl::string_view name, uint64_t seq, u
   }
   if (slot == nullptr) return absl::InternalError(absl::StrCat("slot ", name, " is not followed"));
   while (slot->cursor < seq || life_ != life) {
+    RETURN_IF_ERROR(gate_->Held());
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration() || life_ != life) {
       return Error(absl::StatusCode::kDeadlineExceeded, "NOT_DURABLE_YET",

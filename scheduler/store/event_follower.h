@@ -47,7 +47,8 @@ class EventFollower {
   uint64_t Life() const;
   // Returns once event `seq` of `slot` is on disk and every sink has it; seq 0 at once.
   // DEADLINE_EXCEEDED / NOT_DURABLE_YET when it takes longer than `timeout`, or when `life` is
-  // over: the transition took place, but may be lost with the machine.
+  // over: the transition took place, but may be lost with the machine. The same as UNAVAILABLE
+  // while the gate is held.
   absl::Status AwaitDurable(absl::string_view slot, uint64_t seq, uint64_t life,
                             absl::Duration timeout);
 

@@ -1,5 +1,6 @@
 // The gate in front of Redis: which incarnation each slot is under, and whether it may be written.
 // Closed at start and whenever Redis may have come back poorer than it left; recovery opens it.
+// Held while what Redis says cannot be logged: a change that is made would not be acknowledged.
 #pragma once
 
 #include <string>
@@ -15,8 +16,15 @@ namespace fairlead::store {
 
 class Gate {
  public:
-  // The incarnation to pass with a call. UNAVAILABLE / STORE_RECOVERING while closed. Thread-safe.
+  // The incarnation to pass with a call. UNAVAILABLE / STORE_RECOVERING while closed; the reason
+  // given to Hold while held. Thread-safe.
   absl::StatusOr<std::string> IncarnationOf(absl::string_view slot) const {
+    RETURN_IF_ERROR(Held());
+    return IncarnationToFollow(slot);
+  }
+
+  // The same for who only reads the slot's stream: it goes on while the gate is held.
+  absl::StatusOr<std::string> IncarnationToFollow(absl::string_view slot) const {
     MutexLock lock(&mu_);
     auto found = incarnations_.find(slot);
     if (!open_ || found == incarnations_.end()) {
@@ -45,6 +53,22 @@ class Gate {
     changed_.NotifyAll();
   }
 
+  // No call passes until everybody who holds the gate has released it; slots and incarnations stay
+  // as they are. `why` is what callers get.
+  void Hold(absl::string_view who, const absl::Status& why) {
+    MutexLock lock(&mu_);
+    held_[std::string(who)] = why;
+  }
+  void Release(absl::string_view who) {
+    MutexLock lock(&mu_);
+    held_.erase(std::string(who));
+  }
+  // OK when nobody does.
+  absl::Status Held() const {
+    MutexLock lock(&mu_);
+    return held_.empty() ? absl::OkStatus() : held_.begin()->second;
+  }
+
   // Waits until closed, or for `timeout`; returns whether it is closed.
   bool AwaitClosed(absl::Duration timeout) {
     MutexLock lock(&mu_);
@@ -57,6 +81,7 @@ class Gate {
   CondVar changed_;
   bool open_ ABSL_GUARDED_BY(mu_) = false;
   absl::flat_hash_map<std::string, std::string> incarnations_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<std::string, absl::Status> held_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace fairlead::store

@@ -35,6 +35,7 @@ void LogIndex::Apply(const v1::Event& event, int64_t position) {
   if (event.key().empty() || event.project().empty()) return;
   Task& task = tasks_[event.key()];
   task.events.push_back(position);
+  if (event.has_erased()) task.erased = true;
   if (event.has_annotated()) {
     last_pay_seq_[event.slot()] = event.seq();
     contractors_[event.annotated().contractor()].push_back(position);
@@ -44,7 +45,10 @@ void LogIndex::Apply(const v1::Event& event, int64_t position) {
     project.ends.push_back(position);
     if (event.has_completed()) {
       task.complete = position;
-      if (!task.gold) project.label_ms.push_back(event.time_ms());
+      // What a model decided alone is nothing to learn from.
+      if (!task.gold && event.completed().answers() > 0) {
+        project.label_ms.push_back(event.time_ms());
+      }
     }
     ended_.NotifyAll();
   }
@@ -225,6 +229,12 @@ absl::Status LogIndex::VisitLabelled(
     }
   }
   return absl::OkStatus();
+}
+
+bool LogIndex::Erased(absl::string_view task) const {
+  MutexLock lock(&mu_);
+  const auto found = tasks_.find(task);
+  return found != tasks_.end() && found->second.erased;
 }
 
 absl::Status ReplayLog(RecordLog& log, const std::vector<EventSink*>& sinks) {

@@ -55,7 +55,7 @@ class LogIndex final : public EventSink {
   absl::StatusOr<std::vector<v1::AnnotationRecord>> Annotations(absl::string_view contractor,
                                                                 size_t skip, size_t limit) const;
   size_t AnnotationCount(absl::string_view contractor) const;
-  // Labels of a project so far, gold apart.
+  // Labels that people gave a project so far, gold apart.
   int64_t LabelCount(absl::string_view project) const;
   // When label number `count` (from 0, gold apart) of a project came, Unix ms; INT64_MAX without
   // one.
@@ -64,6 +64,8 @@ class LogIndex final : public EventSink {
   absl::Status VisitLabelled(
       absl::string_view project,
       const std::function<void(const v1::TaskRecord&, const v1::LabelRecord&)>& visit) const;
+  // Whether an answer to the task was deleted.
+  bool Erased(absl::string_view task) const;
 
  private:
   struct Project {
@@ -75,6 +77,7 @@ class LogIndex final : public EventSink {
     int64_t submit = -1;
     int64_t complete = -1;
     bool gold = false;
+    bool erased = false;
     std::vector<int64_t> events;
   };
 

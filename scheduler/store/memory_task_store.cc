@@ -306,6 +306,23 @@ absl::StatusOr<uint64_t> MemoryTaskStore::Replay(const TaskRef& ref, absl::Time 
   return Emit(ref.project);
 }
 
+absl::StatusOr<uint64_t> MemoryTaskStore::Erase(const TaskRef& ref,
+                                                const v1::AnnotationRecord& left) {
+  MutexLock lock(&mu_);
+  Entry* entry = Find(ref);
+  if (entry == nullptr) {
+    if (tasks_.find(ref.task) != tasks_.end()) return NoSuchTask(ref.task);
+    return Emit(ref.project);
+  }
+  if (!entry->ended()) return NotEnded(ref.task, Task::State_Name(entry->state.state));
+  const auto place = entry->places.find(left.contractor());
+  if (place == entry->places.end() || !place->second.annotation.has_value()) {
+    return NoSuchAnnotation(ref.task, left.contractor());
+  }
+  place->second.annotation = left;
+  return entry->last_seq = Emit(ref.project);
+}
+
 absl::StatusOr<bool> MemoryTaskStore::Archive(const TaskRef& ref, const ArchiveTerms& terms) {
   MutexLock lock(&mu_);
   Entry* entry = Find(ref);

@@ -12,6 +12,7 @@
 #include "common/base/ids.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
+#include "common/queue/lane_wire.h"
 #include "common/redis/functions.h"
 #include "common/redis/keys.h"
 #include "scheduler/store/rebuild.h"
@@ -125,7 +126,8 @@ absl::Status Recovery::OpenSlots() {
       incarnations[slot] = old.AsText();
       continue;
     }
-    const std::string next = NextIncarnation(old.AsText());
+    // Whoever calls the slot in another life of Redis is refused, also a call that is under way.
+    const std::string next = queue::BindToServer(NextIncarnation(old.AsText()), run_id);
     ASSIGN_OR_RETURN(redis::Reply opened,
                      redis::CallFunction(*parts_.pool, "fl_registry_open",
                                          {redis::IncarnationKey(slot)}, {"0", old.AsText(), next}));
@@ -140,7 +142,9 @@ absl::Status Recovery::OpenSlots() {
   for (const std::string& slot : topology_.HomeSlots()) {
     RETURN_IF_ERROR(parts_.view->LoadHome(*parts_.pool, slot));
   }
-  RETURN_IF_ERROR(parts_.pool->Call({"HSET", redis::SchemaKey(), "run_id", run_id}).status());
+  RETURN_IF_ERROR(
+      redis::CallFunction(*parts_.pool, "fl_registry_serve", {redis::SchemaKey()}, {"0", run_id})
+          .status());
   parts_.gate->Open(std::move(incarnations));
   FAIRLEAD_LOG(INFO) << "gate opened replica=" << replica_;
   return absl::OkStatus();

@@ -240,6 +240,16 @@ absl::StatusOr<uint64_t> RedisTaskStore::Replay(const TaskRef& ref, absl::Time e
   return Unexpected("replay", outcome);
 }
 
+absl::StatusOr<uint64_t> RedisTaskStore::Erase(const TaskRef& ref,
+                                               const v1::AnnotationRecord& left) {
+  ASSIGN_OR_RETURN(Outcome outcome,
+                   InvokeTask("erase", ref, {left.contractor(), left.SerializeAsString()}));
+  if (outcome.ok()) return outcome.seq;
+  if (outcome.code == "STATE") return NotEnded(ref.task, outcome.Text(0));
+  if (outcome.code == "NO_ANSWER") return NoSuchAnnotation(ref.task, left.contractor());
+  return Unexpected("erase", outcome);
+}
+
 absl::StatusOr<bool> RedisTaskStore::Archive(const TaskRef& ref, const ArchiveTerms& terms) {
   absl::StatusOr<Outcome> outcome =
       InvokeTask("archive", ref,

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
+#include "common/queue/lane_wire.h"
 #include "common/redis/functions.h"
 #include "common/redis/keys.h"
 
@@ -47,10 +48,10 @@ redis::Arguments SlotCaller::WithFence(const std::string& incarnation,
 absl::StatusOr<Outcome> SlotCaller::Invoke(absl::string_view slot,
                                            const Invocation& invocation) const {
   ASSIGN_OR_RETURN(std::string incarnation, gate_->IncarnationOf(slot));
-  ASSIGN_OR_RETURN(
-      redis::Reply reply,
-      redis::CallFunction(*pool_, invocation.function, WithSlotKeys(slot, invocation.keys),
-                          WithFence(incarnation, invocation.arguments)));
+  ASSIGN_OR_RETURN(redis::Reply reply,
+                   redis::CallFunction(
+                       *pool_, invocation.function, WithSlotKeys(slot, invocation.keys),
+                       WithFence(incarnation, invocation.arguments), queue::ServerOf(incarnation)));
   Outcome outcome = ToOutcome(std::move(reply));
   if (outcome.code == "INCARNATION") {
     FAIRLEAD_LOG(WARNING) << "slot is under another incarnation slot=" << slot
@@ -76,7 +77,8 @@ absl::StatusOr<std::vector<Outcome>> SlotCaller::InvokeAll(
                                               WithSlotKeys(slot, invocation.keys),
                                               WithFence(incarnation, invocation.arguments)));
   }
-  ASSIGN_OR_RETURN(std::vector<redis::Reply> replies, pool_->Pipeline(commands));
+  ASSIGN_OR_RETURN(std::vector<redis::Reply> replies,
+                   pool_->Pipeline(commands, queue::ServerOf(incarnation)));
   std::vector<Outcome> outcomes;
   outcomes.reserve(replies.size());
   for (redis::Reply& reply : replies) {

@@ -15,6 +15,7 @@ void TaskFold::Apply(const v1::Event& event) {
   // Decisions have no sequence; an event is taken once.
   if (event.seq() <= last_seq) return;
   last_seq = event.seq();
+  if (event.has_erased()) return Erase(event.erased());
   version = event.version();
   want = event.want();
   if (event.has_annotated()) annotations.push_back(event.annotated());
@@ -42,6 +43,12 @@ void TaskFold::Apply(const v1::Event& event) {
   // Whether a delayed task has begun is not in the log; having an answer says so.
   if (!ended() && (state != Task::DELAYED || !annotations.empty())) {
     state = annotations.empty() ? Task::READY : Task::OPEN;
+  }
+}
+
+void TaskFold::Erase(const v1::AnnotationRecord& left) {
+  for (v1::AnnotationRecord& annotation : annotations) {
+    if (annotation.contractor() == left.contractor()) annotation = left;
   }
 }
 

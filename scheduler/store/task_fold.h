@@ -32,6 +32,9 @@ struct TaskFold {
   bool ended() const { return end_ms > 0; }
   // Offers and leases are not in the log: live places are gone, the others are as they were.
   TaskState ToState() const;
+
+ private:
+  void Erase(const v1::AnnotationRecord& left);
 };
 
 }  // namespace fairlead::store

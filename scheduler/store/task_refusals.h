@@ -64,6 +64,16 @@ inline absl::Status HasEnded(absl::string_view task, absl::string_view state) {
   return StateRefusal("STATE_TERMINAL", absl::StrCat("task ", task, " has ended: ", state));
 }
 
+inline absl::Status NotEnded(absl::string_view task, absl::string_view state) {
+  return StateRefusal("STATE_NOT_TERMINAL",
+                      absl::StrCat("task ", task, " is ", state, "; cancel it first"));
+}
+
+inline absl::Status NoSuchAnnotation(absl::string_view task, absl::string_view contractor) {
+  return Error(absl::StatusCode::kNotFound, "ANNOTATION_NOT_FOUND",
+               absl::StrCat("task ", task, " has no answer of contractor ", contractor));
+}
+
 inline absl::Status NotDead(absl::string_view task, absl::string_view state) {
   return StateRefusal("STATE_NOT_DEAD", absl::StrCat("task ", task, " is ", state));
 }

@@ -29,6 +29,7 @@ absl::Status Run(const LoopOptions& options, const std::set<std::string>& only,
   if (wanted("answers")) RETURN_IF_ERROR(BenchAnswers(options, marks));
   if (wanted("errors")) RETURN_IF_ERROR(BenchLabelErrors(options, marks));
   if (wanted("order")) RETURN_IF_ERROR(BenchOrder(options, marks));
+  if (wanted("dispatch")) RETURN_IF_ERROR(BenchDispatchBesideTraining(options, marks));
   met = marks.Print();
   return json.empty() ? absl::OkStatus() : marks.WriteJson(json);
 }
@@ -37,7 +38,8 @@ int Main(int argc, char** argv) {
   CLI::App app("What the models save: answers, labels, and wrong labels found");
   app.footer(
       "Cases: answers (two passes through a local cluster), errors (planted wrong labels), order\n"
-      "(which images are labelled first). Minutes each on two cores.\n"
+      "(which images are labelled first), dispatch (offers while a model trains). Minutes each on\n"
+      "two cores.\n"
       "Exit codes: 0 all marks met, 1 a mark missed or an error.\n"
       "Example: ./dev bench loop --only answers --json loop.jsonl");
   const char* shared = std::getenv("FAIRLEAD_SHARED");
@@ -57,7 +59,7 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--only", only, "Cases, separated by commas")
       ->delimiter(',')
-      ->check(CLI::IsMember({"answers", "errors", "order"}));
+      ->check(CLI::IsMember({"answers", "errors", "order", "dispatch"}));
   app.add_option("--json", json, "Also write one JSON object a figure here");
   CLI11_PARSE(app, argc, argv);
   bool met = false;

@@ -29,4 +29,7 @@ absl::Status BenchLabelErrors(const LoopOptions& options, Marks& marks);
 // order.
 absl::Status BenchOrder(const LoopOptions& options, Marks& marks);
 
+// From submit to offer while a training runs beside, at a worker's low priority, against without.
+absl::Status BenchDispatchBesideTraining(const LoopOptions& options, Marks& marks);
+
 }  // namespace fairlead::bench

@@ -22,13 +22,14 @@
 #include "common/base/file.h"
 #include "common/base/status.h"
 #include "tests/common/temp_directory.h"
+#include "tests/support/small_disk.h"
 
 namespace fairlead {
 namespace {
 
 using Records = std::vector<std::pair<int64_t, std::string>>;
 
-class RecordLogTest : public testing::Test {
+class RecordLogTest : public ::testing::Test {
  protected:
   RecordLogTest() {
     options_.directory = directory_.File("log");
@@ -298,6 +299,73 @@ TEST_F(RecordLogTest, TakesNothingMoreAfterAFailedWrite) {
   auto log = MustOpen();
   EXPECT_EQ(ReadFrom(*log, 0), (Records{{0, "before"}}));
   EXPECT_GT(log->CutBytes(), 0);
+}
+
+// On a tmpfs of its own, where mounting is allowed.
+class FullDiskTest : public RecordLogTest {
+ protected:
+  void SetUp() override {
+    auto disk = testing::SmallDisk::Mount(directory_.File("disk"), 256 << 10);
+    if (absl::IsPermissionDenied(disk.status())) GTEST_SKIP() << disk.status().message();
+    ASSERT_TRUE(disk.ok()) << disk.status();
+    disk_ = *std::move(disk);
+    options_.directory = directory_.File("disk/log");
+  }
+  std::unique_ptr<testing::SmallDisk> disk_;
+};
+
+TEST_F(FullDiskTest, RefusesWhileThereIsNoRoomAndLosesNothing) {
+  for (const int64_t segment_bytes : {1000, 1 << 20}) {
+    options_.directory += "x";
+    options_.segment_bytes = segment_bytes;
+    auto log = MustOpen();
+    Records records = Fill(*log, 30);
+    for (int round = 0; round < 3; ++round) {
+      ASSERT_TRUE(disk_->Fill().ok());
+      int taken = 0;
+      absl::Status refused;
+      while (refused.ok() && taken < 1000) {
+        const std::vector<std::string> pair = {absl::StrCat("round ", round),
+                                               std::string(300, 'y')};
+        const auto positions = log->AppendAll(pair);
+        refused = positions.status();
+        if (!positions.ok()) continue;
+        ++taken;
+        for (int i = 0; i < 2; ++i) records.emplace_back((*positions)[i], pair[i]);
+      }
+      ASSERT_EQ(ReasonOf(refused), "RECORD_LOG_FULL") << refused;
+      EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+      EXPECT_EQ(ReasonOf(log->Append(std::string(9000, 'z')).status()), "RECORD_LOG_FULL");
+      EXPECT_TRUE(log->Sync().ok());
+      EXPECT_EQ(ReadFrom(*log, 0), records);
+      if (round == 1) {
+        // A process that starts on a full disk finds all, and waits for room as well.
+        log.reset();
+        log = MustOpen();
+        ASSERT_NE(log, nullptr);
+        EXPECT_EQ(log->CutBytes(), 0);
+        EXPECT_EQ(ReasonOf(log->Append(std::string(9000, 'z')).status()), "RECORD_LOG_FULL");
+      }
+      ASSERT_TRUE(disk_->Free().ok());
+      records.emplace_back(log->Append("room again").value(), "room again");
+      EXPECT_TRUE(log->Sync().ok());
+    }
+    log.reset();
+    log = MustOpen();
+    EXPECT_EQ(log->CutBytes(), 0);
+    EXPECT_EQ(ReadFrom(*log, 0), records);
+  }
+}
+
+TEST_F(RecordLogTest, AppendsAllOrNone) {
+  auto log = MustOpen();
+  EXPECT_TRUE(log->AppendAll({}).value().empty());
+  EXPECT_EQ(ReasonOf(log->AppendAll({"a", ""}).status()), "RECORD_SIZE");
+  EXPECT_TRUE(ReadFrom(*log, 0).empty());
+  const std::vector<int64_t> positions = log->AppendAll({"a", "bc", "d"}).value();
+  EXPECT_EQ(ReadFrom(*log, 0),
+            (Records{{positions[0], "a"}, {positions[1], "bc"}, {positions[2], "d"}}));
+  EXPECT_EQ(log->ReadAt(positions[1]).value(), "bc");
 }
 
 }  // namespace

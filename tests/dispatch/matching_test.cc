@@ -1,7 +1,7 @@
 #include "scheduler/dispatch/matching.h"
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <map>
 #include <numeric>
 #include <random>
@@ -62,7 +62,7 @@ Snapshot RandomSnapshot(uint32_t seed, int tasks, int contractors) {
   for (int i = 0; i < tasks; ++i) {
     ReadyTask t = Task(i, 1 + rng() % 3);
     t.gold = rng() % 10 == 0;
-    t.pay_micros = uniform(20'000, 90'000);
+    t.pay_micros = 20'000 + 10'000.0 * static_cast<double>(rng() % 8);
     for (int j = 0; j < 5; ++j) t.excluded.insert(absl::StrCat("w", rng() % contractors));
     if (rng() % 3 == 0) t.required_skills = {"latin"};
     if (rng() % 7 == 0) t.required_skills = {"maths", "greek"};
@@ -91,7 +91,7 @@ TEST(MatchingTest, RespectsExclusionCreditSkillsPayAndPlaces) {
       EXPECT_LE(++places[task.task], task.places);
       EXPECT_TRUE(pairs.emplace(choice.task, choice.contractor).second) << "same task twice";
       EXPECT_EQ(choice.decision.contractor(), choice.contractor);
-      EXPECT_LE(choice.decision.candidate_count(), kMaxCandidates + kShownCandidates);
+      EXPECT_LE(choice.decision.candidate_count(), 40) << "as many as there are";
     }
     EXPECT_EQ(Match(s, DefaultPolicy(), seed, 7).size(), 7u);
   }
@@ -195,6 +195,34 @@ TEST(MatchingTest, TheLongestWaitingGetTheirShare) {
   EXPECT_NEAR(longest / 1'000.0, 0.1, 0.03);
 }
 
+// The one who can do both tasks does the one that nobody else can.
+TEST(MatchingTest, AWindowIsAssignedAsAWhole) {
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    Snapshot s;
+    s.contractors = {Contractor(0, 99, 1), Contractor(1, 80, 20)};
+    s.contractors[0].skills = {"latin"};
+    s.tasks = {Task(0), Task(1)};
+    s.tasks[1].required_skills = {"latin"};
+    const auto choices = Match(s, WithoutFloors(), seed, 10);
+    ASSERT_EQ(choices.size(), 2u);
+    EXPECT_EQ(choices[0].contractor, "w1");
+    EXPECT_EQ(choices[1].contractor, "w0");
+    EXPECT_EQ(choices[0].decision.candidates(1).excluded_by(), "matched_elsewhere");
+    EXPECT_TRUE(Replay(choices[0].decision).ok());
+  }
+}
+
+// Fair order stands above the sum of the indices.
+TEST(MatchingTest, EarlierTasksAreServedWhereContractorsAreFew) {
+  Snapshot s;
+  for (int i = 0; i < 3; ++i) s.contractors.push_back(Contractor(i, 50, 5));
+  for (int i = 0; i < 9; ++i) s.tasks.push_back(Task(i));
+  for (int i = 3; i < 9; ++i) s.tasks[i].create_ms = -1'000'000;  // More urgent.
+  std::set<std::string> served;
+  for (const Choice& choice : Match(s, DefaultPolicy(), 1, 100)) served.insert(choice.task);
+  EXPECT_EQ(served, (std::set<std::string>{"t0", "t1", "t2"}));
+}
+
 double Gini(std::vector<double> x) {
   std::sort(x.begin(), x.end());
   double weighted = 0, total = 0;
@@ -273,12 +301,18 @@ TEST(MatchingTest, WorkIsSharedOut) {
   EXPECT_LT(fair.starved, 2 * DefaultPolicy().waiting_window_seconds);
 }
 
+// Of this thread alone: a shared machine does not distort it.
+double ThreadCpuSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
 TEST(MatchingTest, ThousandByThousandUnderASecond) {
   Snapshot s = RandomSnapshot(3, 1'000, 1'000);
-  const auto start = std::chrono::steady_clock::now();
+  const double start = ThreadCpuSeconds();
   const auto choices = Match(s, DefaultPolicy(), 1, 1'000);
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = ThreadCpuSeconds() - start;
   std::printf("1,000 x 1,000: %zu choices in %.3f s\n", choices.size(), seconds);
   EXPECT_EQ(choices.size(), 1'000u);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && defined(NDEBUG)

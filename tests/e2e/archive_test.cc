@@ -83,6 +83,22 @@ TEST_F(ArchiveTest, ACompletedTaskKeepsItsLabelItsReceiptsAndItsHistory) {
   ASSERT_OK(why);
   EXPECT_GE(why->history_size(), 3);
   EXPECT_EQ(why->decisions_size(), 2);
+  v1::DeleteAnnotationRequest deletion;
+  deletion.set_name(task);
+  deletion.set_contractor(archived->annotations(0).contractor());
+  for (int i = 0; i < 2; ++i) {
+    auto now = client().Call(client().tasks(), &v1::TaskService::Stub::DeleteAnnotation, deletion);
+    ASSERT_OK(now) << "once and again";
+    ASSERT_EQ(now->annotations_size(), 2);
+    EXPECT_TRUE(now->annotations(0).deleted());
+    EXPECT_FALSE(now->annotations(0).has_answer());
+    EXPECT_FALSE(now->annotations(1).deleted());
+  }
+  deletion.set_contractor("contractors/eve");
+  EXPECT_EQ(ReasonOf(client()
+                         .Call(client().tasks(), &v1::TaskService::Stub::DeleteAnnotation, deletion)
+                         .status()),
+            "ANNOTATION_NOT_FOUND");
   v1::GetProjectRequest project;
   project.set_name(project_);
   auto counts = client().Call(client().projects(), &v1::ProjectService::Stub::GetProject, project);

@@ -9,19 +9,6 @@
 
 namespace fairlead::e2e {
 
-v1::Task ClassItems::Task(int index) {
-  v1::Task task;
-  task.mutable_payload()->mutable_class_item()->set_text(absl::StrCat("item ", index));
-  task.set_external_id(absl::StrCat("item-", index));
-  return task;
-}
-
-v1::Answer ClassItems::Answer(int index) {
-  v1::Answer answer;
-  answer.set_class_name(std::string(1, static_cast<char>('a' + index % 4)));
-  return answer;
-}
-
 void ClusterTest::SetUp() {
   // Short: a unix socket's path has 107 bytes at most.
   char name[] = "/tmp/fl-e2e-XXXXXX";
@@ -29,8 +16,12 @@ void ClusterTest::SetUp() {
   directory_ = name;
 }
 
-void ClusterTest::TearDown() {
+void ClusterTest::StopCluster() {
   if (cluster_ != nullptr) cluster_->Stop();
+}
+
+void ClusterTest::TearDown() {
+  StopCluster();
   cluster_.reset();
   if (HasFailure()) {
     ADD_FAILURE() << "the logs are kept in " << directory_;
@@ -55,7 +46,7 @@ void ClusterTest::StartCluster(int workers, std::vector<std::string> scheduler_a
   operator_ = std::make_unique<cli::Client>(cluster_->address(), c.operator_token, c.tenant);
 }
 
-std::string ClusterTest::CreateClassProject(const std::string& id) {
+v1::CreateProjectRequest ClusterTest::ClassProject(const std::string& id) {
   v1::CreateProjectRequest request;
   request.set_parent(client_->tenant_name());
   request.set_project_id(id);
@@ -68,8 +59,12 @@ std::string ClusterTest::CreateClassProject(const std::string& id) {
   settings.mutable_work_window()->set_seconds(5);
   request.mutable_pay_rate()->set_micros_per_annotation(20'000);
   request.mutable_pay_rate()->set_currency("EUR");
-  auto project =
-      client_->Call(client_->projects(), &v1::ProjectService::Stub::CreateProject, request);
+  return request;
+}
+
+std::string ClusterTest::CreateClassProject(const std::string& id) {
+  auto project = client_->Call(client_->projects(), &v1::ProjectService::Stub::CreateProject,
+                               ClassProject(id));
   EXPECT_TRUE(project.ok()) << project.status();
   return project.ok() ? project->name() : "";
 }

@@ -7,21 +7,14 @@
 #include <string>
 #include <vector>
 
-#include "fairlead/v1/task_service.pb.h"
+#include "fairlead/v1/project_service.pb.h"
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/cluster.h"
 #include "scheduler/cli/simulator.h"
 #include "scheduler/cli/truth.h"
+#include "tests/e2e/class_items.h"
 
 namespace fairlead::e2e {
-
-// CLASS questions "Which letter: A?" whose right answer is known: no image, no model, only the
-// queue.
-class ClassItems {
- public:
-  static v1::Task Task(int index);
-  static v1::Answer Answer(int index);
-};
 
 class ClusterTest : public ::testing::Test {
  protected:
@@ -30,8 +23,11 @@ class ClusterTest : public ::testing::Test {
 
   // Starts redis, scheduler (with more flags) and `workers`.
   void StartCluster(int workers, std::vector<std::string> scheduler_arguments = {});
+  // Idempotent; the processes end in order.
+  void StopCluster();
   // A CLASS project with classes a–d and short windows; returns its full name.
   std::string CreateClassProject(const std::string& id);
+  v1::CreateProjectRequest ClassProject(const std::string& id);
   // Submits tasks [begin, end) under one request id, retrying while the store is away; returns
   // names.
   std::vector<std::string> Submit(const std::string& project, int begin, int end,

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -22,10 +23,16 @@ class LoadTest : public ClusterTest {
   // twice or not at all (G1, G2, G4). Once a cluster.
   void RunLoad(const std::map<int, std::function<void()>>& disturb);
 
+  // Contractors who answer the first `tasks` of ClassItems, of which `truth` will know.
+  std::unique_ptr<cli::Simulator> StartContractors(cli::Truth* truth, int tasks);
+  // Every acknowledged task has ended once, and no other has.
+  static void CheckOutcomes(const cli::ResultsLog& results,
+                            const std::set<std::string>& acknowledged);
+  // The contractors' own receipts against the server's pay entries and balances, and the project's
+  // counts against its `tasks`, all of which have ended.
+  void CheckPay(const cli::Simulator& simulator, const std::string& project, int64_t tasks);
+
  private:
-  void CheckOutcomes(const cli::ResultsLog& results, const std::set<std::string>& acknowledged);
-  // The contractors' own receipts against the server's pay entries and balances.
-  void CheckPay(const cli::Simulator& simulator, const std::string& project);
   std::set<std::string> PayEntries(const std::string& contractor);
   // The balance is a projection: it may be a moment behind the entries.
   bool BalanceBecomes(const std::string& contractor, int64_t micros);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "fairlead/v1/contractor_service.grpc.pb.h"
@@ -33,6 +34,14 @@ class Person {
     EXPECT_TRUE(offers.ok() && offers->offers_size() > 0) << "no offer came";
     return offers.ok() && offers->offers_size() > 0 ? offers->offers(0) : v1::Offer();
   }
+  // An offer that is there or comes at once.
+  std::optional<v1::Offer> TryNextOffer() {
+    v1::PollOffersRequest request;
+    request.mutable_wait()->set_nanos(50'000'000);
+    auto offers = caller_.Call(stub_.get(), &v1::ContractorService::Stub::PollOffers, request);
+    if (!offers.ok() || offers->offers_size() == 0) return std::nullopt;
+    return offers->offers(0);
+  }
   absl::StatusOr<v1::Assignment> Accept(const v1::Offer& offer) {
     v1::AcceptOfferRequest request;
     request.set_assignment(offer.assignment());
@@ -41,10 +50,16 @@ class Person {
   }
   absl::StatusOr<v1::Receipt> Submit(const v1::Offer& offer, const std::string& answer,
                                      const std::string& token = "") {
+    v1::Answer chosen;
+    chosen.set_class_name(answer);
+    return SubmitAnswer(offer, chosen, token);
+  }
+  absl::StatusOr<v1::Receipt> SubmitAnswer(const v1::Offer& offer, const v1::Answer& answer,
+                                           const std::string& token = "") {
     v1::SubmitAnnotationRequest request;
     request.set_assignment(offer.assignment());
     request.set_token(token.empty() ? offer.token() : token);
-    request.mutable_answer()->set_class_name(answer);
+    *request.mutable_answer() = answer;
     return caller_.Call(stub_.get(), &v1::ContractorService::Stub::SubmitAnnotation, request);
   }
   absl::Status Report(const v1::Offer& offer) {

@@ -70,6 +70,10 @@ class FaultyTaskStore final : public store::TaskStore {
   absl::StatusOr<uint64_t> Replay(const store::TaskRef& ref, absl::Time expire) override {
     return Run([&] { return inner_->Replay(ref, expire); });
   }
+  absl::StatusOr<uint64_t> Erase(const store::TaskRef& ref,
+                                 const store::v1::AnnotationRecord& left) override {
+    return Run([&] { return inner_->Erase(ref, left); });
+  }
   absl::StatusOr<bool> Archive(const store::TaskRef& ref,
                                const store::ArchiveTerms& terms) override {
     return Run([&] { return inner_->Archive(ref, terms); });

@@ -162,6 +162,7 @@ TEST(SleepTest, RefusesSleepingInTestsOnly) {
   const std::string text = "std::this_thread::sleep_for(x);\nusleep(3);\nabsl::SleepFor(y);\n";
   EXPECT_THAT(LinesOf(CheckTestSleeps({"tests/e2e/a_test.cc", text})), ElementsAre(1, 2, 3));
   EXPECT_THAT(CheckTestSleeps({"tests/support/poll.cc", text}), IsEmpty());
+  EXPECT_THAT(CheckTestSleeps({"tests/bench/arrivals.cc", text}), IsEmpty());
   EXPECT_THAT(CheckTestSleeps({"worker/agent.cc", text}), IsEmpty());
 }
 

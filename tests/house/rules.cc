@@ -187,8 +187,10 @@ Findings CheckNames(const SourceFile& file) {
 }
 
 Findings CheckTestSleeps(const SourceFile& file) {
-  if (!IsCpp(file) || !IsTest(file.path) || absl::StartsWith(file.path, "tests/support/"))
+  if (!IsCpp(file) || !IsTest(file.path) || absl::StartsWith(file.path, "tests/support/") ||
+      absl::StartsWith(file.path, "tests/bench/")) {
     return {};
+  }
   static const std::regex kSleep(
       R"(\b(sleep_for|sleep_until|SleepFor|usleep|nanosleep|sleep)\s*\()");
   return EachLine(file.path, MaskCode(file.text), [](const std::string& line) -> std::string {

@@ -44,7 +44,7 @@ std::vector<Finding> CheckIncludes(const SourceFile& file);
 std::vector<Finding> CheckNames(const SourceFile& file);
 
 // Why: a test that sleeps is slow where it passes and flaky where it does not. tests/support may,
-// in its bounded waits for a real process.
+// in its bounded waits for a real process, and tests/bench, where load comes at its time.
 std::vector<Finding> CheckTestSleeps(const SourceFile& file);
 
 // Why: Debian's absl::string_view is a type of its own, so a header with std::string_view splits

@@ -43,13 +43,23 @@ class ManifestTest : public testing::Test {
     Apply(event);
   }
 
-  void Complete(const std::string& task, const std::string& text, double confidence) {
+  void Complete(const std::string& task, const std::string& text, double confidence,
+                int answers = 2) {
     store::v1::Event event;
     event.set_project("t/p");
     event.set_key(task);
     event.mutable_completed()->set_task(task);
     event.mutable_completed()->mutable_answer()->set_text(text);
     event.mutable_completed()->set_confidence(confidence);
+    event.mutable_completed()->set_answers(answers);
+    Apply(event);
+  }
+
+  void Delete(const std::string& task) {
+    store::v1::Event event;
+    event.set_project("t/p");
+    event.set_key(task);
+    event.mutable_erased()->set_contractor("ana");
     Apply(event);
   }
 
@@ -85,6 +95,35 @@ TEST_F(ManifestTest, ALabelStandsUntilItsCheckIsDone) {
   EXPECT_EQ(items["a"].payload().image_text().blob(), "image-a");
   EXPECT_EQ(items["a"].split(), split) << "items do not move between splits";
   EXPECT_EQ(items["b"].answer().text(), "7.00");
+}
+
+TEST_F(ManifestTest, WhatAModelDecidedAloneTeachesNothing) {
+  Submit("a");
+  Submit("b");
+  Complete("a", "12.30", 0.99, /*answers=*/0);
+  Complete("b", "7.00", 0.9);
+  EXPECT_EQ(Items().size(), 1u);
+  EXPECT_EQ(index_->LabelCount("t/p"), 1);
+}
+
+TEST_F(ManifestTest, WhatAnAnswerWasDeletedToIsGone) {
+  for (const char* task : {"a", "b", "c"}) {
+    Submit(task);
+    Complete(task, "12.30", 0.9);
+  }
+  Submit("d", /*checks=*/"b");
+  Complete("d", "12.80", 0.99);
+  auto before = BuildDataset(project_, *index_, nullptr);
+  ASSERT_TRUE(before.ok());
+  ASSERT_EQ(before->items_size(), 3);
+  Delete("a");
+  Delete("d");
+  const auto items = Items();
+  ASSERT_EQ(items.size(), 1u) << "neither the check's label nor the one it replaced";
+  EXPECT_EQ(items.begin()->first, "c");
+  EXPECT_EQ(RemoveDeleted(*index_, *before).value(), 2);
+  ASSERT_EQ(before->items_size(), 1);
+  EXPECT_EQ(before->items(0).id(), "c");
 }
 
 }  // namespace

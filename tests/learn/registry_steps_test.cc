@@ -75,27 +75,34 @@ TEST(RegistryStepsTest, WithoutReadingsBesideThatChampionNothingIsPromoted) {
 TEST(RegistryStepsTest, ARebuildIsOfTheSameInputsAndOneAtATime) {
   store::v1::ModelRecord model = WithChampion();
   model.set_model("t/m");
-  model.mutable_versions(0)->set_manifest_blob("manifest-1");
   EXPECT_TRUE(Register(Finished(2, 0.9), Evidence(20, "blob-1"), 2, model));
-  model.mutable_versions(1)->set_manifest_blob("manifest-2");
   const std::string name = model.versions(1).version();
-  const auto job = BeginRebuild(name, 100, model);
+  const auto job = BeginRebuild(name, {"manifest-2", 3}, 100, model);
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_EQ(job->kind(), "train-ocr");
   EXPECT_EQ(job->tenant(), "t");
   EXPECT_EQ(job->manifest_blob(), "manifest-2");
   EXPECT_EQ(job->champion_blob(), "blob-1") << "the parent, not today's champion";
-  EXPECT_EQ(BeginRebuild(name, 200, model)->job(), job->job()) << "it runs already";
+  EXPECT_EQ(BeginRebuild(name, {"manifest", 0}, 200, model)->job(), job->job())
+      << "it runs already";
 
   store::v1::JobFinished finished;
   *finished.mutable_job() = *job;
   finished.mutable_result()->set_artefact_blob("blob-2");
   EXPECT_TRUE(EndRebuild(finished, 300, model));
   EXPECT_EQ(model.versions(1).rebuild().blob(), model.versions(1).blob());
+  EXPECT_EQ(model.versions(1).rebuild().deleted_items(), 3);
   EXPECT_EQ(model.versions_size(), 2) << "no version comes of it";
-  EXPECT_NE(BeginRebuild(name, 400, model)->job(), job->job()) << "asked again, trained again";
+  EXPECT_NE(BeginRebuild(name, {"manifest", 0}, 400, model)->job(), job->job())
+      << "asked again, trained again";
   EXPECT_FALSE(EndRebuild(finished, 500, model)) << "that one was of before";
-  EXPECT_FALSE(BeginRebuild("tenants/t/models/m/versions/9", 1, model).ok());
+  EXPECT_FALSE(job->params().contains("fresh"));
+  (*model.mutable_versions(0)->mutable_metrics())["fresh"] = 1;
+  EXPECT_TRUE(BeginRebuild(model.versions(0).version(), {"manifest-1", 0}, 600, model)
+                  ->params()
+                  .contains("fresh"))
+      << "from the beginning, as it was";
+  EXPECT_FALSE(BeginRebuild("tenants/t/models/m/versions/9", {"manifest", 0}, 1, model).ok());
 }
 
 }  // namespace

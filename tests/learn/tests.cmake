@@ -3,4 +3,4 @@ fairlead_test(learn_decisions_test
     learn/paired_gate_test.cc
   DEPS fairlead_decisions)
 fairlead_test(learn_steps_test SOURCES learn/label_checks_test.cc learn/manifests_test.cc
-    learn/registry_steps_test.cc learn/service_watch_test.cc DEPS fairlead_loops)
+    learn/prelabel_use_test.cc learn/registry_steps_test.cc learn/service_watch_test.cc DEPS fairlead_loops)

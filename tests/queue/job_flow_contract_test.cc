@@ -41,6 +41,12 @@ std::vector<std::string> IdsOf(const std::vector<Lease>& leases) {
   return ids;
 }
 
+std::vector<queue::Ack> AcksOf(const std::vector<Lease>& leases) {
+  std::vector<queue::Ack> acks;
+  for (const Lease& lease : leases) acks.emplace_back().token = lease.token;
+  return acks;
+}
+
 class JobFlowContractTest : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
@@ -67,7 +73,7 @@ class JobFlowContractTest : public ::testing::TestWithParam<std::string> {
   }
   void Ack(const std::vector<Lease>& leases, const std::string& session = "s") {
     TickRequest request = MakeTick(session);
-    for (const Lease& lease : leases) request.acks.emplace_back().token = lease.token;
+    request.acks = AcksOf(leases);
     EXPECT_THAT(Tick(request).lost, IsEmpty());
   }
   void Limit(const std::string& flow, const FlowLimits& limits) {
@@ -215,6 +221,26 @@ TEST_P(JobFlowContractTest, RequirementsAreMetOrTheJobWaits) {
   const std::vector<Lease> leases = Tick(large).leases;
   EXPECT_THAT(IdsOf(leases), ::testing::UnorderedElementsAre("cuda", "labelled"));
   EXPECT_EQ(leases[0].job.requirements().SerializeAsString().empty(), false);
+}
+
+// A client that always finds work must hear of new classes as well.
+TEST_P(JobFlowContractTest, BusyWorkerServesAClassThatIsNewToIt) {
+  Enqueue(Many("acme/flood", 500));
+  TickRequest request = MakeTick("s", 10);
+  request.able.labels = {"eu"};
+  request.acks = AcksOf(Tick(request).leases);
+  NewJob labelled = InFlow("labelled", "acme/flood");
+  labelled.record.mutable_requirements()->add_labels("eu");
+  Enqueue({labelled});
+  std::vector<std::string> ids;
+  for (int i = 0; i < 10; ++i) {
+    Advance(absl::Milliseconds(1));  // Of two classes, the one served longest ago.
+    const TickResponse response = Tick(request);
+    ASSERT_THAT(response.leases, SizeIs(10)) << "the flood keeps it busy";
+    for (const std::string& id : IdsOf(response.leases)) ids.push_back(id);
+    request.acks = AcksOf(response.leases);
+  }
+  EXPECT_THAT(ids, ::testing::Contains("labelled"));
 }
 
 TEST_P(JobFlowContractTest, InspectTellsWhereAJobStands) {

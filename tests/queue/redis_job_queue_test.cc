@@ -17,8 +17,10 @@
 #include "common/queue/lane_wire.h"
 #include "common/redis/functions.h"
 #include "common/redis/keys.h"
+#include "tests/common/temp_directory.h"
 #include "tests/queue/lane_fixture.h"
 #include "tests/support/eventually.h"
+#include "tests/support/small_disk.h"
 
 namespace fairlead::queue {
 namespace {
@@ -256,6 +258,46 @@ TEST_F(RedisJobQueueTest, SeveralCallsGoInOneRoundTrip) {
   EXPECT_THAT((*ticks)[2]->leases, IsEmpty());
 }
 
+// Of what others brought in, too, and although there is always other work.
+TEST_F(RedisJobQueueTest, BusyClientHearsOfNewClasses) {
+  RedisJobQueue other(&lane_->pool(), "m0", &lane_->clock());
+  TickRequest request = MakeTick("s", 1);
+  request.able.labels = {"eu"};
+  for (const bool in_one_round_trip : {false, true}) {
+    const std::string name = in_one_round_trip ? "b" : "a";
+    for (int i = 0; i < 9; ++i) {
+      ASSERT_TRUE(*other.Enqueue(MakeJob(absl::StrCat(name, i)), 0));
+    }
+    store::v1::JobRecord labelled = MakeJob(name, in_one_round_trip ? "prelabel-ocr" : "train-ocr");
+    labelled.mutable_requirements()->add_labels("eu");
+    ASSERT_TRUE(*other.Enqueue(labelled, 0));
+    std::vector<std::string> ids;
+    for (int i = 0; i < 4; ++i) {
+      lane_->clock().Advance(absl::Milliseconds(1));
+      const absl::StatusOr<TickResponse> response =
+          in_one_round_trip ? (*queue().TickAll({request}))[0] : queue().Tick(request);
+      ASSERT_THAT(response->leases, SizeIs(1));
+      ids.push_back(response->leases[0].job.job());
+    }
+    EXPECT_THAT(ids, ::testing::Contains(name));
+  }
+}
+
+// Redis came back empty, and there are as many classes as before, but other ones.
+TEST_F(RedisJobQueueTest, ClassesOfAnEarlierIncarnationAreNotTakenForThoseOfThis) {
+  TickRequest request = MakeTick("s", 1);
+  request.able.labels = {"eu", "us"};
+  for (const char* label : {"eu", "us"}) {
+    store::v1::JobRecord job = MakeJob(label);
+    job.mutable_requirements()->add_labels(label);
+    ASSERT_TRUE(*queue().Enqueue(job, 0));
+    request.session = label;
+    EXPECT_THAT(queue().Tick(request)->leases, SizeIs(1)) << label;
+    ASSERT_TRUE(lane_->pool().Call({"FLUSHALL"}).ok());
+    ASSERT_TRUE(lane_->pool().Call({"SET", redis::IncarnationKey("m0"), "2-b"}).ok());
+  }
+}
+
 TEST_F(RedisJobQueueTest, SurvivesAKillOfRedisWithItsLeases) {
   ASSERT_TRUE(*queue().Enqueue(MakeJob("j"), 0));
   const Lease lease = TakeOne("s");
@@ -268,6 +310,45 @@ TEST_F(RedisJobQueueTest, SurvivesAKillOfRedisWithItsLeases) {
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_THAT(response->lost, IsEmpty());
   EXPECT_THAT(lane_->Finished(), SizeIs(1));
+}
+
+// Redis's file on a disk without room: what it said before it noticed is not lost either.
+TEST_F(RedisJobQueueTest, FullDiskRefusesAndLosesNothing) {
+  TempDirectory directory;
+  auto disk = testing::SmallDisk::Mount(directory.File("disk"), 4 << 20);
+  if (absl::IsPermissionDenied(disk.status())) GTEST_SKIP() << disk.status().message();
+  ASSERT_TRUE(disk.ok()) << disk.status();
+  testing::RedisServerOptions options;
+  options.arguments = {"--dir", directory.File("disk")};
+  lane_ = RedisLane::Create(options);
+  ASSERT_NE(lane_, nullptr);
+  ASSERT_TRUE(*queue().Enqueue(MakeJob("first"), 0));
+  const Lease lease = TakeOne("s");
+  ASSERT_TRUE((*disk)->Fill().ok());
+  std::vector<std::string> taken;
+  absl::Status refused;
+  ASSERT_TRUE(testing::Eventually(absl::Seconds(20), [&] {
+    const std::string id = absl::StrCat("j", taken.size());
+    refused = queue().Enqueue(MakeJob(id), 0).status();
+    if (refused.ok()) taken.push_back(id);
+    return !refused.ok();
+  }));
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("MISCONF"));
+  TickRequest done = MakeTick("s");
+  done.acks.emplace_back().token = lease.token;
+  EXPECT_EQ(queue().Tick(done).status().code(), absl::StatusCode::kUnavailable);
+  ASSERT_TRUE((*disk)->Free().ok());
+  absl::StatusOr<TickResponse> response;
+  ASSERT_TRUE(testing::Eventually(absl::Seconds(20), [&] {
+    response = queue().Tick(done);
+    return response.ok();
+  })) << response.status();
+  EXPECT_THAT(response->lost, IsEmpty());
+  ASSERT_TRUE(lane_->server().Restart(/*keep_files=*/true).ok());
+  queue().Stats().status().IgnoreError();  // The connection is broken.
+  for (const std::string& id : taken) EXPECT_TRUE(queue().Find(id).ok()) << id;
+  EXPECT_EQ(queue().Inspect("first")->state, JobState::kDone);
 }
 
 TEST_F(RedisJobQueueTest, LoadsTheLibraryAgainWhenRedisForgotIt) {

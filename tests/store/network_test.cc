@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/queue/redis_job_queue.h"
 #include "common/record_log/record_log.h"
 #include "common/redis/functions.h"
 #include "common/redis/keys.h"
@@ -16,6 +17,7 @@
 #include "tests/store/shard_check.h"
 #include "tests/store/task_backend.h"
 #include "tests/store/whole_way.h"
+#include "tests/support/eventually.h"
 #include "tests/support/fault_proxy.h"
 #include "tests/support/status_matchers.h"
 
@@ -204,6 +206,142 @@ TEST_F(LostTailTest, AnOlderFilePutBackRevivesNothingAndLosesNothingAcknowledged
   ASSERT_OK(repeated);
   EXPECT_EQ(repeated->tasks.at(0), "b");
   EXPECT_OK(CheckShard(*pool_, "s0"));
+}
+
+// Jobs of the machine lane, whose workers call Redis without asking a scheduler.
+class LostLaneTailTest : public LostTailTest {
+ protected:
+  void SetUp() override {
+    LostTailTest::SetUp();
+    if (HasFatalFailure()) return;
+    pool_of_worker_ = std::make_unique<redis::ConnectionPool>(server_->client_options());
+    lane_ = std::make_unique<queue::RedisJobQueue>(pool_of_worker_.get(), "m0");
+    v1::JobRecord job;
+    job.set_kind("train-ocr");
+    for (const char* id : {"a", "b"}) {
+      job.set_job(id);
+      ASSERT_OK(lane_->Enqueue(job, 0));
+    }
+    held_ = Tick(*lane_, "old", 2).leases;
+    ASSERT_EQ(held_.size(), 2u);
+    std::filesystem::copy(Aof(), Backup(), std::filesystem::copy_options::recursive);
+  }
+  std::string Backup() { return directory_.File("backup"); }
+  static queue::TickRequest Request(const std::string& session, int want) {
+    queue::TickRequest request;
+    request.session = session;
+    request.kinds = {"train-ocr"};
+    request.want = want;
+    request.lease = absl::Minutes(1);
+    return request;
+  }
+  static queue::TickResponse Tick(queue::JobQueue& lane, const std::string& session, int want,
+                                  const std::vector<queue::Lease>& done = {}) {
+    queue::TickRequest request = Request(session, want);
+    for (const queue::Lease& lease : done) request.acks.emplace_back().token = lease.token;
+    auto response = lane.Tick(request);
+    EXPECT_OK(response);
+    return response.ok() ? *std::move(response) : queue::TickResponse();
+  }
+  // Redis dies and comes back with the older file; no scheduler has looked at it yet.
+  void PutBack() {
+    server_->Kill();
+    std::filesystem::remove_all(Aof());
+    std::filesystem::copy(Backup(), Aof(), std::filesystem::copy_options::recursive);
+    ASSERT_OK(server_->Restart(/*keep_files=*/true));
+    lane_->Stats().status().IgnoreError();  // The pool notices that its connections are broken.
+  }
+  void Recover() {
+    absl::Status status = absl::UnknownError("not run");
+    for (int i = 0; i < 20 && !(status.ok() && gate_.open()); ++i) status = recovery_->RunOnce();
+    ASSERT_OK(status);
+    ASSERT_TRUE(testing::Eventually(absl::Seconds(20), [&] { return lane_->Stats().ok(); }));
+  }
+  std::vector<std::string> LoggedEnds() {
+    std::vector<std::string> ids;
+    EXPECT_OK(log_->Read(0, [&](int64_t, absl::string_view record) {
+      v1::Event event;
+      EXPECT_TRUE(event.ParseFromArray(record.data(), static_cast<int>(record.size())));
+      for (const auto& one : event.jobs_finished().jobs()) ids.push_back(one.job().job());
+      return absl::OkStatus();
+    }));
+    return ids;
+  }
+
+  std::unique_ptr<redis::ConnectionPool> pool_of_worker_;
+  std::unique_ptr<queue::RedisJobQueue> lane_;
+  std::vector<queue::Lease> held_;
+};
+
+TEST_F(LostLaneTailTest, AnOlderFilePutBackMakesNoTokenValidAgain) {
+  EXPECT_TRUE(Tick(*lane_, "old", 0, held_).lost.empty());
+  ASSERT_TRUE(testing::Eventually(absl::Seconds(20), [&] { return LoggedEnds().size() == 2; }));
+  ASSERT_NO_FATAL_FAILURE(PutBack());
+  // To this Redis the jobs are leased, and the tokens valid. A worker whose ack went unanswered
+  // says it again.
+  queue::TickRequest late = Request("old", 0);
+  for (const queue::Lease& lease : held_) late.acks.emplace_back().token = lease.token;
+  EXPECT_EQ(ReasonOf(lane_->Tick(late).status()), "LANE_CLOSED");
+  EXPECT_EQ(ReasonOf(lane_->Mine("old").status()), "LANE_CLOSED");
+  v1::JobRecord job;
+  job.set_job("c");
+  job.set_kind("train-ocr");
+  EXPECT_EQ(ReasonOf(lane_->Enqueue(job, 0).status()), "LANE_CLOSED");
+
+  ASSERT_NO_FATAL_FAILURE(Recover());
+  EXPECT_TRUE(lane_->Mine("old")->empty());
+  EXPECT_TRUE(Tick(*lane_, "old", 0, held_).fenced);
+  EXPECT_TRUE(*lane_->Enqueue(job, 0));
+  const std::vector<queue::Lease> taken = Tick(*lane_, "new", 9).leases;
+  ASSERT_EQ(taken.size(), 1u) << "the ended jobs are not there any more";
+  EXPECT_TRUE(Tick(*lane_, "new", 0, taken).lost.empty());
+  ASSERT_TRUE(testing::Eventually(absl::Seconds(20), [&] { return LoggedEnds().size() > 2; }));
+  EXPECT_EQ(LoggedEnds(), (std::vector<std::string>{"a", "b", "c"}));
+}
+
+// Nothing has ended since the copy, so the record log has nothing against it.
+TEST_F(LostLaneTailTest, JobsThatWentOnAreNotTheirFormerHoldersAgain) {
+  queue::TickRequest back = Request("old", 0);
+  for (const queue::Lease& lease : held_) back.nacks.push_back({lease.token, "", true});
+  ASSERT_OK(lane_->Tick(back));
+  const std::vector<queue::Lease> taken = Tick(*lane_, "next", 2).leases;
+  ASSERT_EQ(taken.size(), 2u);
+  ASSERT_NO_FATAL_FAILURE(PutBack());
+  ASSERT_NO_FATAL_FAILURE(Recover());
+  // As a worker does whose calls went unanswered.
+  EXPECT_TRUE(lane_->Mine("old")->empty());
+  EXPECT_TRUE(Tick(*lane_, "old", 0, held_).fenced);
+  EXPECT_TRUE(Tick(*lane_, "next", 0, taken).fenced);
+  EXPECT_TRUE(LoggedEnds().empty());
+}
+
+// Or it would get the number of an event that is lost, and the record log would seem to be right.
+TEST_F(LostTailTest, ACallThatMeetsTheOlderFileIsNotSent) {
+  ASSERT_NO_FATAL_FAILURE(Submit("a", {}));
+  const std::string backup = directory_.File("backup");
+  std::filesystem::copy(Aof(), backup, std::filesystem::copy_options::recursive);
+  ASSERT_NO_FATAL_FAILURE(Submit("b", {}));
+  server_->Kill();
+  std::filesystem::remove_all(Aof());
+  std::filesystem::copy(backup, Aof(), std::filesystem::copy_options::recursive);
+  ASSERT_OK(server_->Restart(/*keep_files=*/true));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(store_->End(Ref("a"), Task::CANCELLED, "no need").status().code(),
+              absl::StatusCode::kUnavailable);
+  }
+  EXPECT_FALSE(gate_.open());
+  EXPECT_EQ(store_->Load(Ref("a"))->state, Task::READY);
+  EXPECT_TRUE(absl::IsNotFound(store_->Load(Ref("b")).status()));
+}
+
+TEST_F(LostTailTest, AFullRedisIsOpenedAgain) {
+  ASSERT_NO_FATAL_FAILURE(Submit("a", {}));
+  ASSERT_OK(pool_->Call({"CONFIG", "SET", "maxmemory", "1"}));
+  const std::string before = Incarnation();
+  gate_.Close();
+  ASSERT_OK(recovery_->RunOnce());
+  EXPECT_NE(Incarnation(), before);
+  EXPECT_OK(store_->End(Ref("a"), Task::CANCELLED, "no need"));
 }
 
 TEST_F(LostTailTest, ATakenOverLeaderIsRefusedAlthoughTheOlderFileNamesIt) {

@@ -401,6 +401,36 @@ TEST_P(TaskStoreContractTest, ALiveOrReplayedTaskDoesNotLeave) {
   ExpectCounts({.submitted = 1, .dead = 1});
 }
 
+TEST_P(TaskStoreContractTest, AnAnswerIsErasedOnceItsTaskHasEnded) {
+  Submit("a", 1);
+  Take("a", "ana");
+  const auto answer = Answer("a", "ana");
+  ASSERT_OK(answer);
+  v1::AnnotationRecord left = answer->record;
+  left.clear_answer();
+  left.set_erased(true);
+  EXPECT_EQ(ReasonOf(store().Erase(Ref("a"), left).status()), "STATE_NOT_TERMINAL");
+  ASSERT_OK(store().Complete(Ref("a"), Get("a").version, v1::LabelRecord()));
+  v1::AnnotationRecord stranger = left;
+  stranger.set_contractor("eve");
+  EXPECT_EQ(ReasonOf(store().Erase(Ref("a"), stranger).status()), "ANNOTATION_NOT_FOUND");
+  const auto seq = store().Erase(Ref("a"), left);
+  ASSERT_OK(seq);
+  const TaskState after = Get("a");
+  ASSERT_EQ(after.annotations.size(), 1u);
+  EXPECT_TRUE(after.annotations[0].erased());
+  EXPECT_FALSE(after.annotations[0].has_answer());
+  EXPECT_EQ(after.annotations[0].pay().micros(), answer->record.pay().micros());
+  EXPECT_EQ(after.have, 1);
+  const auto again = Answer("a", "ana");
+  ASSERT_OK(again);
+  EXPECT_TRUE(again->record.erased()) << "the receipt stays";
+  EXPECT_FALSE(store().Archive(Ref("a"), {false, backend_->NowMs(), *seq - 1}).value())
+      << "the log must hold the deletion first";
+  EXPECT_TRUE(store().Archive(Ref("a"), {false, backend_->NowMs(), *seq}).value());
+  EXPECT_GT(store().Erase(Ref("a"), left).value(), *seq) << "of one that has left";
+}
+
 TEST_P(TaskStoreContractTest, AnotherProjectsNameDoesNotReachATask) {
   ASSERT_OK(store().PutProject(MakeProject("rival/letters"), 0));
   Submit("a");

@@ -1,5 +1,6 @@
 #include "tests/support/unix_socket.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -33,6 +34,21 @@ absl::StatusOr<int> ListenOn(const std::string& path) {
     close(fd);
     return absl::UnavailableError(absl::StrCat("cannot listen on ", path));
   }
+  return fd;
+}
+
+absl::StatusOr<int> ListenOnLoopback(int* port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+      listen(fd, 64) != 0 || getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    close(fd);
+    return absl::UnavailableError("cannot listen on 127.0.0.1");
+  }
+  *port = ntohs(address.sin_port);
   return fd;
 }
 

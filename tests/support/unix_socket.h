@@ -1,4 +1,4 @@
-// Unix sockets for the servers that tests put in front of a client.
+// Sockets for the servers that tests put in front of a client.
 #pragma once
 
 #include <string>
@@ -13,7 +13,9 @@ inline constexpr int kPollMs = 20;
 
 // A listening socket on `path`, which is taken over when it exists.
 absl::StatusOr<int> ListenOn(const std::string& path);
-// A connection; -1 when there is none to be had.
+// A listening TCP socket on 127.0.0.1, at a port that was free.
+absl::StatusOr<int> ListenOnLoopback(int* port);
+// A connection to a unix socket; -1 when there is none to be had.
 int ConnectTo(const std::string& path);
 bool SendAll(int fd, absl::string_view bytes);
 

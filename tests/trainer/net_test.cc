@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "trainer/compat.h"
 #include "trainer/nn/ocr_net.h"
+#include "trainer/optim/adamw.h"
 
 namespace fairlead::trainer {
 namespace {
@@ -120,7 +121,7 @@ TEST(NfnetTest, BlocksBeginAsTheirShortcutsAndSignalsKeepTheirSize) {
 
 TEST(NfnetTest, WarmStartTakesOverAModelOfFewerClassesAndPositions) {
   torch::NoGradGuard no_grad;
-  for (const char* head : {"column", "ctc"}) {
+  for (const char* head : {"column", "flat", "ctc"}) {
     OcrConfig small;
     small.head = head;
     small.positions = 4;
@@ -134,10 +135,54 @@ TEST(NfnetTest, WarmStartTakesOverAModelOfFewerClassesAndPositions) {
     EXPECT_EQ(CopyMatchingParameters(*from, *to).left, 0) << head;
     const torch::Tensor old_weight = from->named_parameters()["head.weight"];
     torch::Tensor block = to->named_parameters()["head.weight"];
-    if (std::string(head) == "column") block = block.narrow(0, 2, 4).narrow(1, 0, 3);
-    if (std::string(head) == "ctc") block = block.narrow(0, 0, 3);
+    if (std::string(head) == "flat") {
+      block = block.narrow(0, 2, 4).narrow(1, 0, 3);  // The last four positions.
+    } else {
+      block = block.narrow(0, 0, 3);
+    }
     EXPECT_TRUE(block.equal(old_weight)) << head;
   }
+}
+
+// What a GPU computes by whole tensors is what the CPU computes in one pass.
+TEST(AdamWTest, BothWaysToStepAgree) {
+  torch::NoGradGuard no_grad;
+  const auto make = [] {
+    OcrConfig config;
+    config.variant = "eighth";
+    config.head = "flat";
+    config.positions = 3;
+    config.alphabet = *Alphabet::FromSymbols({"a", "b"});
+    OcrNet net = *MakeOcrNet(config);
+    InitialiseParameters(*net, 3);
+    Enliven(*net);
+    return net;
+  };
+  OcrNet first_net = make(), second_net = make();
+  FlatParameters first(*first_net, torch::kCPU), second(*second_net, torch::kCPU);
+  AdamW one_pass(first, AdamWOptions{}), by_tensors(second, {.tensors_on_cpu = true});
+  const torch::Tensor place = torch::arange(first.weights().numel(), torch::kFloat32);
+  double clipped = 0;
+  for (int step = 0; step < 4; ++step) {
+    for (const FlatParameters* parameters : {&first, &second}) {
+      for (const ParameterSlice& slice : parameters->slices()) {  // Nothing in the padding.
+        parameters->gradients()
+            .narrow(0, slice.offset, slice.size)
+            .copy_(torch::sin(place.narrow(0, slice.offset, slice.size) * 0.3 + step) * 0.011);
+      }
+    }
+    clipped = one_pass.Step(step, 0.01, 0.9).clipped_share;
+    by_tensors.Step(step, 0.01, 0.9);
+  }
+  EXPECT_GT(clipped, 0.05);
+  EXPECT_LT(clipped, 0.95);
+  const auto apart = [](const torch::Tensor& a, const torch::Tensor& b) {
+    return ((a - b).abs() / (b.abs() + 1e-3)).max().item<double>();
+  };
+  EXPECT_LT(apart(second.weights(), first.weights()), 1e-4);
+  EXPECT_LT(apart(by_tensors.averaged(), one_pass.averaged()), 1e-4);
+  EXPECT_LT(apart(by_tensors.second_moment(), one_pass.second_moment()), 1e-4);
+  EXPECT_EQ(second.gradients().abs().max().item<double>(), 0.0);
 }
 
 }  // namespace

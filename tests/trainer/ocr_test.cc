@@ -159,14 +159,50 @@ TEST(TrainOcrTest, PoisonedExamplesAreNamedOrOutlived) {
   EXPECT_LE(poisoned->validation.exact_match, sound->validation.exact_match);
 }
 
-TEST(TrainOcrTest, ATextTooLongForTheHeadIsNamed) {
+TEST(TrainOcrTest, TextsTooLongForTheHeadAreSetAsideAndCounted) {
   auto examples = SmallSet();
-  examples[5].text = std::string(40, '7');
   OcrTrainOptions options = ShortRun();
   options.head = "ctc";
-  const absl::Status status = TrainOcr(examples, options, Scratch("long.safetensors")).status();
-  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-  EXPECT_NE(status.message().find("in " + examples[5].id), absl::string_view::npos) << status;
+  options.variant = "tiny";
+  options.image_width = 128;  // 32 columns.
+  const std::string path = Scratch("long.safetensors");
+  const auto sound = TrainOcr(examples, options, path);
+  ASSERT_TRUE(sound.ok()) << sound.status();
+  EXPECT_EQ(sound->metrics.at("train.set_aside"), 0);
+  examples[5].text = std::string(40, '7');
+  examples[6].text = "Q" + std::string(17, '8');  // Needs a blank between equal neighbours.
+  examples[7].text = std::string(16, '9');        // Just fits.
+  examples[50].text = std::string(40, '7');       // In validation: misread, as everything unknown.
+  const auto result = TrainOcr(examples, options, path);
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_EQ(result->set_aside.size(), 2u);
+  EXPECT_EQ(result->set_aside[0].id, examples[5].id);
+  EXPECT_NE(result->set_aside[0].reason.find("at most 32"), std::string::npos);
+  EXPECT_EQ(result->set_aside[1].id, examples[6].id);
+  EXPECT_NE(result->set_aside[1].reason.find("needs 34 columns"), std::string::npos);
+  EXPECT_EQ(result->metrics.at("train.set_aside"), 2);
+  EXPECT_EQ(result->metrics.at("train.count"), sound->metrics.at("train.count") - 2);
+  EXPECT_EQ(result->validation.count, sound->validation.count);
+  // Nothing is learnt of them, their letter included.
+  const auto file = TensorFile::Read(path);
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->Metadata("config")->find('Q'), std::string::npos);
+  for (OcrExample& one : examples) one.text = std::string(40, '7');
+  const absl::Status none = TrainOcr(examples, options, path).status();
+  EXPECT_EQ(FieldOf(none), "examples") << none;
+  EXPECT_NE(none.message().find("at most 32"), absl::string_view::npos) << none;
+}
+
+TEST(TrainOcrTest, HeadsThatCountPositionsSetAsideWhatNoModelFileHolds) {
+  auto examples = SmallSet();
+  examples[5].text = std::string(513, '7');
+  OcrTrainOptions options = ShortRun();
+  options.head = "column";
+  options.epochs = 1;
+  const auto result = TrainOcr(examples, options, Scratch("long2.safetensors"));
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_EQ(result->set_aside.size(), 1u);
+  EXPECT_NE(result->set_aside[0].reason.find("at most 512"), std::string::npos);
 }
 
 TEST(TrainOcrTest, HeadsAreTriedWhereThereAreEnoughExamples) {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "common/base/philox.h"
+#include "common/base/status.h"
 #include "trainer/loop/plan.h"
 #include "trainer/optim/schedule.h"
 
@@ -100,6 +101,22 @@ TEST(PlanTest, RefusesBadOptionsByField) {
   const auto plan = MakePlan(options, {.train_examples = 5});
   EXPECT_EQ(plan->batch, 5);
   EXPECT_EQ(plan->steps_per_epoch, 1);
+}
+
+TEST(PlanTest, OnlyAGpuTrainsInBfloat16) {
+  PlanFacts facts{.train_examples = 500, .longest_text = 6};
+  OcrTrainOptions options;
+  EXPECT_FALSE(MakePlan(options, facts)->bf16);
+  options.precision = "bf16";
+  EXPECT_EQ(FieldOf(MakePlan(options, facts).status()), "precision");
+  facts.cuda = true;
+  EXPECT_TRUE(MakePlan(options, facts)->bf16);
+  options.precision = "auto";
+  EXPECT_TRUE(MakePlan(options, facts)->bf16);
+  options.precision = "float32";
+  EXPECT_FALSE(MakePlan(options, facts)->bf16);
+  options.precision = "half";
+  EXPECT_EQ(FieldOf(MakePlan(options, facts).status()), "precision");
 }
 
 TEST(PlanTest, AFewMistypedLabelsDoNotChangeTheHead) {

@@ -86,6 +86,24 @@ TEST(PlanTest, LabelsAndImagesDecideHeadsAndSizes) {
   EXPECT_EQ(plan->variant, "eighth");
   EXPECT_EQ(plan->image_height, 32);
   EXPECT_EQ(plan->image_width, 320);
+  EXPECT_EQ(plan->epochs, 16);
+  OcrTrainOptions flat;
+  flat.head = "flat";
+  EXPECT_EQ(MakePlan(flat, *facts)->epochs, 24);
+  // A processor reads images below 96 pixels at height 32, a GPU those below 48.
+  const struct {
+    int height;
+    bool cuda;
+    int read_at, width;
+  } kHeights[] = {{32, false, 32, 320}, {64, false, 32, 160}, {95, false, 32, 128},
+                  {96, false, 64, 224}, {32, true, 32, 320},  {64, true, 64, 320}};
+  for (const auto& one : kHeights) {
+    PlanFacts other = *facts;
+    other.image_height = one.height;
+    other.cuda = one.cuda;
+    EXPECT_EQ(MakePlan({}, other)->image_height, one.read_at) << one.height;
+    EXPECT_EQ(MakePlan({}, other)->image_width, one.width) << one.height;
+  }
   facts->commonest_length_share = 0.96;  // A few labels miss a character.
   facts->train_examples = 600;
   EXPECT_EQ(HeadCandidates(*facts), (std::vector<std::string>{"flat", "column"}));
@@ -129,7 +147,7 @@ TEST_F(OcrFolderTest, ReadsImagesAtAnyDepthAndCountsTheRest) {
   EXPECT_EQ(names, (std::vector<std::string>{"train/a.png", "train/deep/b.jpeg", "train/unnamed",
                                              "val/c.png"}));
   ASSERT_EQ(read->set_aside.size(), 1u);
-  EXPECT_EQ(read->set_aside[0].file, "train/torn.png");
+  EXPECT_EQ(read->set_aside[0].id, "train/torn.png");
   EXPECT_EQ(read->other_files, 1);
   EXPECT_TRUE(absl::IsNotFound(ReadImageFolder(folder_ + "/none").status()));
 }

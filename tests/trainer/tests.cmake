@@ -13,6 +13,10 @@ if(FAIRLEAD_BUILD_TRAINER)
     LABEL unit)
   fairlead_test(trainer_net_test SOURCES trainer/net_test.cc DEPS fairlead_trainer ${TORCH_LIBRARIES}
     LABEL unit)
+  fairlead_test(trainer_cuda_config_test SOURCES trainer/cuda_config_test.cc
+    DEPS absl::strings LABEL unit)
+  target_compile_definitions(trainer_cuda_config_test PRIVATE
+    FAIRLEAD_CMAKE="${CMAKE_COMMAND}" FAIRLEAD_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}")
   fairlead_test(trainer_transformer_test SOURCES trainer/transformer_test.cc
     DEPS fairlead_transformer ${TORCH_LIBRARIES} LABEL unit)
   fairlead_test(trainer_reward_transformer_test SOURCES trainer/reward_transformer_test.cc

@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/queue/memory_job_queue.h"
+#include "tests/fakes/faulty_job_queue.h"
 #include "tests/support/eventually.h"
 
 namespace fairlead::worker {
@@ -24,63 +25,6 @@ using ::testing::SizeIs;
 bool Eventually(const std::function<bool()>& condition) {
   return testing::Eventually(absl::Seconds(10), condition);
 }
-
-// Passes calls on; on demand the reply of a tick is lost after it had its effect.
-class LossyQueue final : public queue::JobQueue {
- public:
-  explicit LossyQueue(queue::JobQueue* inner) : inner_(*inner) {}
-  void LoseReplyOf(std::function<bool(const queue::TickRequest&)> which) {
-    which_ = std::move(which);
-  }
-
-  absl::StatusOr<std::vector<bool>> EnqueueBatch(const std::vector<queue::NewJob>& jobs) override {
-    return inner_.EnqueueBatch(jobs);
-  }
-  absl::StatusOr<queue::TickResponse> Tick(const queue::TickRequest& request) override {
-    absl::StatusOr<queue::TickResponse> response = inner_.Tick(request);
-    if (which_ == nullptr || !which_(request)) return response;
-    which_ = nullptr;
-    return absl::UnavailableError("the reply is lost");
-  }
-  absl::StatusOr<std::vector<queue::Lease>> Mine(absl::string_view session) override {
-    return inner_.Mine(session);
-  }
-  absl::StatusOr<int> Reap(int limit) override { return inner_.Reap(limit); }
-  absl::Status Cancel(absl::string_view job) override { return inner_.Cancel(job); }
-  absl::StatusOr<std::vector<absl::Status>> ReplayAll(
-      const std::vector<std::string>& jobs) override {
-    return inner_.ReplayAll(jobs);
-  }
-  absl::StatusOr<std::vector<absl::Status>> Purge(const std::vector<std::string>& jobs) override {
-    return inner_.Purge(jobs);
-  }
-  absl::StatusOr<int> SetDrain(absl::string_view session, bool drain) override {
-    return inner_.SetDrain(session, drain);
-  }
-  absl::Status SetLimits(absl::string_view flow, const queue::FlowLimits& limits) override {
-    return inner_.SetLimits(flow, limits);
-  }
-  absl::Status SetRetention(const queue::Retention& retention) override {
-    return inner_.SetRetention(retention);
-  }
-  absl::StatusOr<queue::JobView> Inspect(absl::string_view job) override {
-    return inner_.Inspect(job);
-  }
-  absl::StatusOr<store::v1::JobRecord> Find(absl::string_view job) override {
-    return inner_.Find(job);
-  }
-  absl::StatusOr<std::vector<queue::LaneStats>> Stats() override { return inner_.Stats(); }
-  absl::StatusOr<std::vector<queue::SessionView>> Sessions(int limit) override {
-    return inner_.Sessions(limit);
-  }
-  absl::StatusOr<queue::DeadPage> SearchDead(const queue::DeadQuery& query) override {
-    return inner_.SearchDead(query);
-  }
-
- private:
-  queue::JobQueue& inner_;
-  std::function<bool(const queue::TickRequest&)> which_;
-};
 
 class ScriptedHandler final : public JobHandler {
  public:
@@ -119,6 +63,15 @@ class AgentTest : public ::testing::Test {
     job.set_kind("train-ocr");
     ASSERT_TRUE(*queue_.Enqueue(job, 0));
   }
+  // The first tick that `which` picks has its effect, and its reply is lost.
+  void LoseReplyOf(std::function<bool(const queue::TickRequest&)> which) {
+    lost_ = std::move(which);
+  }
+  testing::Fault FaultOf(const queue::TickRequest* tick) {
+    if (tick == nullptr || lost_ == nullptr || !lost_(*tick)) return testing::Fault::kNone;
+    lost_ = nullptr;
+    return testing::Fault::kAfter;
+  }
   queue::LaneStats Stats() { return (*queue_.Stats())[0]; }
   static bool AwaitCommand(JobContext& context, trainer::Command command) {
     return Eventually([&] { return context.command() == command; });
@@ -133,7 +86,9 @@ class AgentTest : public ::testing::Test {
   std::vector<store::v1::JobFinished> finished_;
   queue::MemoryJobQueue memory_{
       &clock_, /*seed=*/3, [this](const store::v1::JobFinished& one) { finished_.push_back(one); }};
-  LossyQueue queue_{&memory_};
+  std::function<bool(const queue::TickRequest&)> lost_;
+  testing::FaultyJobQueue queue_{&memory_,
+                                 [this](const queue::TickRequest* tick) { return FaultOf(tick); }};
   std::unique_ptr<ScriptedHandler> handler_;
   std::unique_ptr<Agent> agent_;
 };
@@ -269,7 +224,7 @@ TEST_F(AgentTest, JobThatFinishesDuringTheDrainIsDone) {
 
 TEST_F(AgentTest, ResumesWhatALostReplyLeased) {
   Begin([](JobContext&) { return Result(); });
-  queue_.LoseReplyOf([](const queue::TickRequest& request) { return request.want > 0; });
+  LoseReplyOf([](const queue::TickRequest& request) { return request.want > 0; });
   EXPECT_FALSE(agent_->RunOnce());
   EXPECT_EQ(Stats().leased, 1);
   EXPECT_TRUE(agent_->RunOnce());
@@ -279,7 +234,7 @@ TEST_F(AgentTest, ResumesWhatALostReplyLeased) {
 
 TEST_F(AgentTest, LostReplyOfAnAckIsNoSecondResult) {
   Begin([](JobContext&) { return Result(); });
-  queue_.LoseReplyOf([](const queue::TickRequest& request) { return !request.acks.empty(); });
+  LoseReplyOf([](const queue::TickRequest& request) { return !request.acks.empty(); });
   EXPECT_TRUE(agent_->RunOnce());
   EXPECT_THAT(finished_, SizeIs(1));
   EXPECT_EQ(handler_->forgotten, 1);

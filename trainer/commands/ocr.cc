@@ -86,7 +86,9 @@ absl::Status RunTrainOcr(const OcrTrainCommand& command) {
                    TrainOcr(data.examples, options, command.model_folder + "/" + kModelFile));
   ASSIGN_OR_RETURN(const std::string curve, LearningCurve(result.curve));
   RETURN_IF_ERROR(WriteFileAtomically(command.model_folder + "/" + kCurveFile, curve));
-  RETURN_IF_ERROR(WriteResult(command.json, result, data.set_aside.size()));
+  PrintSetAside(result.set_aside);
+  RETURN_IF_ERROR(
+      WriteResult(command.json, result, data.set_aside.size() + result.set_aside.size()));
   std::fprintf(stdout, "variant %s, head %s, %.0f parameters, %.0f epochs\n",
                result.variant.c_str(), result.head.c_str(), result.metrics.at("parameters"),
                result.metrics.at("epochs"));

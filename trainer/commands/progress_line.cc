@@ -47,12 +47,12 @@ std::function<Command()> StopOnSignal() {
   return [] { return stop_requested != 0 ? Command::kCheckpointAndStop : Command::kContinue; };
 }
 
-void PrintSetAside(const std::vector<SetAside>& set_aside) {
+void PrintSetAside(const std::vector<OcrSetAside>& set_aside) {
   constexpr size_t kNamed = 5;
   if (set_aside.empty()) return;
   std::fprintf(stderr, "%zu set aside as unusable:\n", set_aside.size());
   for (size_t i = 0; i < std::min(kNamed, set_aside.size()); ++i) {
-    std::fprintf(stderr, "  %s: %s\n", set_aside[i].file.c_str(), set_aside[i].reason.c_str());
+    std::fprintf(stderr, "  %s: %s\n", set_aside[i].id.c_str(), set_aside[i].reason.c_str());
   }
   if (set_aside.size() > kNamed) std::fprintf(stderr, "  …\n");
 }

@@ -30,6 +30,6 @@ class ProgressLine {
 std::function<Command()> StopOnSignal();
 
 // Says on standard error how many items were left out, and names the first of them.
-void PrintSetAside(const std::vector<SetAside>& set_aside);
+void PrintSetAside(const std::vector<OcrSetAside>& set_aside);
 
 }  // namespace fairlead::trainer

@@ -97,8 +97,8 @@ absl::StatusOr<torch::Tensor> StackImages(absl::Span<const GrayImage> images, in
 }
 
 absl::StatusOr<OcrDataset> BuildDataset(absl::Span<const OcrExample> examples,
-                                        const Alphabet& alphabet, int positions, int height,
-                                        int width) {
+                                        const std::vector<bool>& usable, const Alphabet& alphabet,
+                                        int positions, int height, int width) {
   OcrDataset set;
   const int64_t count = static_cast<int64_t>(examples.size());
   const size_t bytes = static_cast<size_t>(height) * width;
@@ -117,6 +117,7 @@ absl::StatusOr<OcrDataset> BuildDataset(absl::Span<const OcrExample> examples,
     const GrayImage resized = ResizeGray(example.image, height, width);
     std::memcpy(set.images.data_ptr<uint8_t>() + i * bytes, resized.pixels.data(), bytes);
     set.texts.push_back(example.text);
+    if (!usable[i]) continue;
     set.weights.data_ptr<float>()[i] = static_cast<float>(example.weight);
     auto* rows = example.split == Split::kTrain        ? &set.train
                  : example.split == Split::kValidation ? &set.validation

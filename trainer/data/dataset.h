@@ -24,10 +24,11 @@ struct OcrDataset {
 // Bilinear when growing, area-weighted when shrinking; the ratio of the sides is not kept.
 GrayImage ResizeGray(const GrayImage& image, int height, int width);
 
+// Row i is example i; those that `usable` (one an example) denies are in no split.
 // INVALID_ARGUMENT names the example: empty or misshapen image, text that does not fit, bad weight.
 absl::StatusOr<OcrDataset> BuildDataset(absl::Span<const OcrExample> examples,
-                                        const Alphabet& alphabet, int positions, int height,
-                                        int width);
+                                        const std::vector<bool>& usable, const Alphabet& alphabet,
+                                        int positions, int height, int width);
 
 // (N, 1, height, width) uint8. INVALID_ARGUMENT for an empty or misshapen image.
 absl::StatusOr<torch::Tensor> StackImages(absl::Span<const GrayImage> images, int height,

@@ -178,7 +178,7 @@ absl::StatusOr<OcrFolder> ReadOcrFolder(const std::string& folder, uint64_t seed
   if (seen.empty()) return absl::InvalidArgumentError(absl::StrCat(labels, ": is empty"));
   if (result.examples.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(labels, ": no item is usable; the first, ",
-                                                   result.set_aside[0].file, ": ",
+                                                   result.set_aside[0].id, ": ",
                                                    result.set_aside[0].reason));
   }
   const absl::Status splits = EnsureSplits(result.examples, seed);

@@ -11,15 +11,9 @@
 
 namespace fairlead::trainer {
 
-// An item that cannot be used, and why.
-struct SetAside {
-  std::string file;
-  std::string reason;
-};
-
 struct OcrFolder {
   std::vector<OcrExample> examples;
-  std::vector<SetAside> set_aside;
+  std::vector<OcrSetAside> set_aside;
 };
 // The first component of a file's path says its split: train, val or test. A file without one is
 // put by hash of (seed, file): 80 % train, 10 % validation, 10 % test. When no file is for
@@ -34,9 +28,9 @@ struct NamedImage {
   GrayImage image;
 };
 struct ImageFolder {
-  std::vector<NamedImage> images;   // By name.
-  std::vector<SetAside> set_aside;  // Images that cannot be decoded.
-  int64_t other_files = 0;          // Neither PNG nor JPEG.
+  std::vector<NamedImage> images;      // By name.
+  std::vector<OcrSetAside> set_aside;  // Images that cannot be decoded.
+  int64_t other_files = 0;             // Neither PNG nor JPEG.
 };
 // Every PNG and JPEG, by content whatever the name, at any depth of the folder and in its
 // images.tar. NOT_FOUND when there is no folder or not one image in it.

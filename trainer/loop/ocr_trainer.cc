@@ -10,6 +10,7 @@
 #include "common/base/hash.h"
 #include "common/base/log.h"
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/data/text_fit.h"
 #include "trainer/loop/evaluate.h"
 #include "trainer/optim/schedule.h"
 
@@ -61,16 +62,19 @@ std::vector<TrainProgress> CurveOf(const std::string& text, int epochs) {
   return curve;
 }
 
-// Grows the alphabet and the longest text by those of the training split.
-absl::Status FitConfigToTexts(absl::Span<const OcrExample> examples, const PlanFacts& facts,
-                              OcrConfig& config) {
+// Grows the alphabet and the longest text by those training texts that the head can hold.
+absl::StatusOr<TextFit> FitConfigToTexts(absl::Span<const OcrExample> examples, OcrConfig& config) {
+  TextLimit limit{config.head, config.width};
+  ASSIGN_OR_RETURN(limit.characters, LongestTextOf(config));
+  if (config.head == "ctc") limit.columns = limit.characters;
+  ASSIGN_OR_RETURN(TextFit fit, FitTexts(examples, limit));
   std::vector<absl::string_view> texts;
-  for (const OcrExample& example : examples) {
-    if (example.split == Split::kTrain) texts.push_back(example.text);
+  for (size_t i = 0; i < examples.size(); ++i) {
+    if (examples[i].split == Split::kTrain && fit.usable[i]) texts.push_back(examples[i].text);
   }
   ASSIGN_OR_RETURN(config.alphabet, config.alphabet.GrownBy(texts));
-  config.positions = std::max(config.positions, facts.longest_text);
-  return absl::OkStatus();
+  config.positions = std::min(limit.characters, std::max(config.positions, fit.longest));
+  return fit;
 }
 
 }  // namespace
@@ -111,28 +115,26 @@ absl::Status OcrTrainer::Prepare(absl::Span<const OcrExample> examples) {
   ASSIGN_OR_RETURN(PlanFacts facts, FactsOf(examples));
   facts.cuda = device_.is_cuda();
   facts.warm = !options_.warm_start.empty();
-  RETURN_IF_ERROR(FitConfigToTexts(examples, facts, config_));
   ASSIGN_OR_RETURN(plan_, MakePlan(wanted, facts));
+  config_.variant = wanted.variant = plan_.variant;
+  config_.head = wanted.head = plan_.head;
+  config_.height = wanted.image_height = plan_.image_height;
+  config_.width = wanted.image_width = plan_.image_width;
+  ASSIGN_OR_RETURN(TextFit fit, FitConfigToTexts(examples, config_));
+  facts.train_examples -= static_cast<int64_t>(fit.set_aside.size());
+  ASSIGN_OR_RETURN(plan_, MakePlan(wanted, facts));  // Steps and epochs of what is left.
+  set_aside_ = std::move(fit.set_aside);
   micro_batch_ =
       options_.micro_batch > 0 ? std::min(options_.micro_batch, plan_.batch) : plan_.batch;
   UseReproducibleKernels(options_.threads);
-  config_.variant = plan_.variant;
-  config_.head = plan_.head;
-  config_.height = plan_.image_height;
-  config_.width = plan_.image_width;
-  auto net = MakeOcrNet(config_);
-  if (!net.ok()) {
-    return Annotate(net.status(), absl::StrCat("with ", facts.longest_text, " characters in ",
-                                               facts.longest_example));
-  }
-  net_ = *std::move(net);
+  ASSIGN_OR_RETURN(net_, MakeOcrNet(config_));
   InitialiseParameters(*net_, options_.seed);
   if (!champion.net.is_empty()) {
     warm_ = CopyMatchingParameters(*champion.net, *net_);
     FAIRLEAD_LOG(INFO) << "warm start taken=" << warm_.taken << " left=" << warm_.left;
   }
-  ASSIGN_OR_RETURN(set_, BuildDataset(examples, config_.alphabet, config_.positions, config_.height,
-                                      config_.width));
+  ASSIGN_OR_RETURN(set_, BuildDataset(examples, fit.usable, config_.alphabet, config_.positions,
+                                      config_.height, config_.width));
   for (torch::Tensor* tensor : {&set_.images, &set_.targets, &set_.lengths, &set_.weights}) {
     *tensor = tensor->to(device_);
   }
@@ -141,11 +143,12 @@ absl::Status OcrTrainer::Prepare(absl::Span<const OcrExample> examples) {
   augmenter_ = std::make_unique<Augmenter>(AugmentOptions{}, options_.seed, config_.height,
                                            config_.width, device_);
   data_digest_ = DigestOfExamples(examples);
-  run_digest_ = Sha256Hex(absl::StrCat(
-      data_digest_, "|", config_.ToJson(), "|", plan_.epochs, "|", plan_.batch, "|",
-      absl::Hex(absl::bit_cast<uint64_t>(plan_.peak_learning_rate)), "|", plan_.dropout, "|",
-      plan_.smoothing, "|", options_.micro_batch, "|", options_.seed, "|", options_.threads, "|",
-      device_.is_cuda() ? "cuda" : "cpu", "|", warm_digest, "|", FAIRLEAD_VERSION));
+  run_digest_ = Sha256Hex(
+      absl::StrCat(data_digest_, "|", config_.ToJson(), "|", plan_.epochs, "|", plan_.batch, "|",
+                   absl::Hex(absl::bit_cast<uint64_t>(plan_.peak_learning_rate)), "|",
+                   plan_.dropout, "|", plan_.smoothing, "|", options_.micro_batch, "|",
+                   options_.seed, "|", options_.threads, "|", device_.is_cuda() ? "cuda" : "cpu",
+                   "|", plan_.bf16 ? "bf16|" : "", warm_digest, "|", FAIRLEAD_VERSION));
   return absl::OkStatus();
 }
 
@@ -188,6 +191,7 @@ TensorMetadata OcrTrainer::RunMetadata() const {
           {"config", config_.ToJson()},
           {"data_digest", data_digest_},
           {"device", device_.is_cuda() ? "cuda" : "cpu"},
+          {"precision", plan_.bf16 ? "bf16" : "float32"},
           {"epochs", absl::StrCat(plan_.epochs)},
           {"batch", absl::StrCat(plan_.batch)},
           {"seed", absl::StrCat(options_.seed)},
@@ -296,6 +300,14 @@ absl::Status OcrTrainer::TrainStep() {
   return absl::OkStatus();
 }
 
+torch::Tensor OcrTrainer::LogitsInTraining(const torch::Tensor& images,
+                                           absl::Span<const int64_t> rows, uint32_t epoch) {
+  const Bfloat16Scope precision(plan_.bf16);
+  const torch::Tensor features =
+      DropFeatures(net_->Features(images), plan_.dropout, options_.seed, epoch, rows);
+  return net_->Read(features).to(torch::kFloat32);
+}
+
 double OcrTrainer::AddGradients(absl::Span<const int64_t> rows, uint32_t epoch) {
   // A champion needs no help with where the characters are.
   const double progress = options_.warm_start.empty() ? static_cast<double>(step_) /
@@ -311,11 +323,9 @@ double OcrTrainer::AddGradients(absl::Span<const int64_t> rows, uint32_t epoch) 
     const torch::Tensor images =
         NormaliseImages(augmenter_->Apply(set_.images.index_select(0, index), part, epoch));
     const auto loaded = Clock::now();
-    const torch::Tensor features =
-        DropFeatures(net_->Features(images), plan_.dropout, options_.seed, epoch, part);
-    const torch::Tensor losses =
-        net_->head().Losses(net_->Read(features), set_.targets.index_select(0, index),
-                            set_.lengths.index_select(0, index), terms);
+    const torch::Tensor logits = LogitsInTraining(images, part, epoch);
+    const torch::Tensor losses = net_->head().Losses(logits, set_.targets.index_select(0, index),
+                                                     set_.lengths.index_select(0, index), terms);
     const torch::Tensor loss =
         (losses * set_.weights.index_select(0, index)).sum() / static_cast<double>(rows.size());
     const auto forward = Clock::now();
@@ -404,6 +414,7 @@ absl::StatusOr<OcrTrainResult> OcrTrainer::Finish(const std::string& output_path
   result.curve = curve_;
   result.variant = config_.variant;
   result.head = config_.head;
+  result.set_aside = set_aside_;
   const double shown = static_cast<double>((step_ - first_step_) * plan_.batch);
   result.metrics = {{"seconds", seconds},
                     {"images_per_second", shown / std::max(1e-6, seconds)},
@@ -411,6 +422,7 @@ absl::StatusOr<OcrTrainResult> OcrTrainer::Finish(const std::string& output_path
                     {"steps", static_cast<double>(step_)},
                     {"epochs", static_cast<double>(plan_.epochs)},
                     {"train.count", static_cast<double>(set_.train.size())},
+                    {"train.set_aside", static_cast<double>(set_aside_.size())},
                     {"temperature", config_.temperature},
                     {"batch", static_cast<double>(plan_.batch)},
                     {"cpu_seconds", cpu_seconds_},

@@ -56,6 +56,9 @@ class OcrTrainer {
   TensorMetadata RunMetadata() const;  // What the run is, for its files.
   absl::Status FinishWriting();        // Waits for the checkpoint under way.
   absl::Status TrainStep();
+  // Of the images of `rows`, float32 whatever it was computed in.
+  torch::Tensor LogitsInTraining(const torch::Tensor& images, absl::Span<const int64_t> rows,
+                                 uint32_t epoch);
   // Forward and backward in parts of micro_batch_; returns the batch's loss. Throws what torch
   // does.
   double AddGradients(absl::Span<const int64_t> rows, uint32_t epoch);
@@ -69,6 +72,7 @@ class OcrTrainer {
   OcrConfig config_;
   TrainPlan plan_;
   OcrDataset set_;
+  std::vector<OcrSetAside> set_aside_;
   std::string data_digest_, run_digest_;
   OcrNet net_{nullptr};
   std::unique_ptr<FlatParameters> parameters_;

@@ -14,8 +14,7 @@ namespace fairlead::trainer {
 // What the choice depends on.
 struct PlanFacts {
   int64_t train_examples = 0;
-  int longest_text = 0;         // Characters.
-  std::string longest_example;  // Whose text that is.
+  int longest_text = 0;  // Characters.
   // Share of the training texts that have the commonest length, in [0, 1].
   double commonest_length_share = 0;
   int image_height = 0;  // Half of the training images are no higher.
@@ -38,6 +37,7 @@ struct TrainPlan {
   double peak_learning_rate = 0;
   double dropout = 0;           // Of the features that the head reads.
   double smoothing = 0;         // Of the targets; see heads.h.
+  bool bf16 = false;            // Forward and backward in bfloat16 where torch's autocast does so.
   int64_t steps_per_epoch = 0;  // The remainder of an epoch is dropped; shuffling makes up for it.
   int64_t total_steps() const { return steps_per_epoch * epochs; }
 };

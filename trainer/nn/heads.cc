@@ -19,16 +19,22 @@ class PositionHead : public ReadHead {
   torch::Tensor weight_, bias_;
 };
 
-class ColumnHead : public PositionHead {
+class ColumnHead : public ReadHead {
  public:
-  explicit ColumnHead(const HeadConfig& config)
-      : PositionHead(config.positions, config.classes, config.in_channels) {}
+  explicit ColumnHead(const HeadConfig& config) : positions_(config.positions) {
+    weight_ = register_parameter("weight", torch::zeros({config.classes, config.in_channels}));
+    bias_ = register_parameter("bias", torch::zeros({config.classes}));
+  }
   torch::Tensor forward(const torch::Tensor& features) override {
     const torch::Tensor columns =
-        torch::adaptive_avg_pool2d(features, {1, weight_.size(0)}).squeeze(2);  // (B, C, L).
-    const torch::Tensor rows = columns.permute({2, 0, 1});                      // (L, B, C).
-    return torch::baddbmm(bias_.unsqueeze(1), rows, weight_.transpose(1, 2)).transpose(0, 1);
+        torch::adaptive_avg_pool2d(features, {1, positions_}).squeeze(2);  // (B, C, L).
+    return torch::linear(columns.transpose(1, 2), weight_, bias_);
   }
+  bool CountsPositions() const override { return false; }
+
+ private:
+  const int64_t positions_;
+  torch::Tensor weight_, bias_;
 };
 
 class FlatHead : public PositionHead {

@@ -37,7 +37,8 @@ class ReadHead : public torch::nn::Module {
   virtual bool CountsPositions() const { return true; }
 };
 
-// column: pool to 1×L, head i reads column i; for texts of one length.
+// column: pool to 1×L; one classifier, shared by all positions, reads each column: every character
+//   of a text teaches it, wherever it stands. For texts of one length.
 // flat: every position reads the whole map; for short texts of any length.
 // gappos: a learnt embedding of the place is added to the map, activated, and its global mean read
 //   by every position; the place survives the mean.

@@ -124,6 +124,13 @@ torch::Tensor OcrNetImpl::Features(const torch::Tensor& images) {
 
 torch::Tensor OcrNetImpl::Read(const torch::Tensor& features) { return head_->forward(features); }
 
+absl::StatusOr<int> LongestTextOf(const OcrConfig& config) {
+  ASSIGN_OR_RETURN(NfnetConfig backbone, ConfigOfVariant(config.variant, config.height));
+  if (config.head != "ctc") return kLongestText;
+  KeepColumns(backbone);
+  return std::min(kLongestText, MapSide(backbone, config.width, 1));
+}
+
 absl::StatusOr<OcrNet> MakeOcrNet(const OcrConfig& config) {
   if (config.height < 8 || config.height > kMaxSide || config.width < 8 ||
       config.width > kMaxSide) {

@@ -45,6 +45,10 @@ class OcrNetImpl : public torch::nn::Module {
 };
 TORCH_MODULE(OcrNet);
 
+// The longest text that the net's head can hold, in characters: for ctc the columns of its map.
+// INVALID_ARGUMENT for an unknown variant.
+absl::StatusOr<int> LongestTextOf(const OcrConfig& config);
+
 // With zero weights. INVALID_ARGUMENT when variant and head do not fit the text or the image.
 absl::StatusOr<OcrNet> MakeOcrNet(const OcrConfig& config);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "trainer/optim/update.h"
 
@@ -15,18 +16,33 @@ AdamW::AdamW(const FlatParameters& parameters, const AdamWOptions& options)
       m_(torch::zeros_like(weights_)),
       v_(torch::zeros_like(weights_)),
       ema_(weights_.clone()) {
-  if (weights_.is_cpu()) return;  // Only the device's pass masks.
+  if (weights_.is_cpu() && !options_.tensors_on_cpu) return;  // Which needs none of the rest.
   torch::Tensor mask = torch::zeros({weights_.numel()}, torch::kFloat32);
+  std::vector<int64_t> lengths;
+  std::vector<float> clips;
+  const auto add = [&](int64_t length, bool clipped) {
+    lengths.push_back(length);
+    clips.push_back(clipped ? static_cast<float>(options_.clip)
+                            : std::numeric_limits<float>::infinity());
+  };
+  int64_t end = 0;
   for (const ParameterSlice& slice : slices_) {
     if (slice.decays) mask.narrow(0, slice.offset, slice.size).fill_(1.0);
+    if (slice.offset > end) add(slice.offset - end, /*clipped=*/false);
+    const int64_t units = slice.clips ? slice.units : 1;
+    for (int64_t unit = 0; unit < units; ++unit) add(slice.size / units, slice.clips);
+    end = slice.offset + slice.size;
   }
+  if (weights_.numel() > end) add(weights_.numel() - end, /*clipped=*/false);
   decay_mask_ = mask.to(weights_.device());
+  segments_ = torch::tensor(lengths, torch::kInt64).to(weights_.device());
+  clips_ = torch::tensor(clips, torch::kFloat32).to(weights_.device());
 }
 
 StepReport AdamW::Step(int64_t step, double learning_rate, double ema_decay) {
   torch::NoGradGuard no_grad;
-  return weights_.is_cpu() ? StepOnCpu(step, learning_rate, ema_decay)
-                           : StepOnDevice(step, learning_rate, ema_decay);
+  return segments_.defined() ? StepByTensors(step, learning_rate, ema_decay)
+                             : StepOnCpu(step, learning_rate, ema_decay);
 }
 
 StepReport AdamW::StepOnCpu(int64_t step, double learning_rate, double ema_decay) {
@@ -65,16 +81,17 @@ StepReport AdamW::StepOnCpu(int64_t step, double learning_rate, double ema_decay
           static_cast<double>(clipped) / static_cast<double>(std::max<int64_t>(1, units))};
 }
 
-StepReport AdamW::StepOnDevice(int64_t step, double learning_rate, double ema_decay) {
-  for (const ParameterSlice& slice : slices_) {
-    if (options_.clip <= 0 || !slice.clips) continue;
-    const int64_t row = slice.size / slice.units;
-    const torch::Tensor weights =
-        weights_.narrow(0, slice.offset, slice.size).view({slice.units, row});
-    torch::Tensor gradients =
-        gradients_.narrow(0, slice.offset, slice.size).view({slice.units, row});
-    const torch::Tensor limit = weights.norm(2, {1}, true).clamp_min(1e-3) * options_.clip;
-    gradients.mul_((limit / gradients.norm(2, {1}, true).clamp_min(1e-6)).clamp_max(1.0));
+StepReport AdamW::StepByTensors(int64_t step, double learning_rate, double ema_decay) {
+  if (options_.clip > 0) {
+    // Sums over segments are taken in one order, unlike scattered ones: the same bits every time.
+    const auto norms = [&](const torch::Tensor& values) {
+      return at::segment_reduce(values.square(), "sum", segments_, {}, {}, /*axis=*/0,
+                                /*unsafe=*/true)
+          .sqrt_();
+    };
+    const torch::Tensor limits = norms(weights_).clamp_min_(1e-3).mul_(clips_);
+    const torch::Tensor factors = limits.div_(norms(gradients_).clamp_min_(1e-6)).clamp_max_(1.0);
+    gradients_.mul_(factors.repeat_interleave(segments_, /*dim=*/0, weights_.numel()));
   }
   m_.mul_(options_.beta1).add_(gradients_, 1 - options_.beta1);
   v_.mul_(options_.beta2).addcmul_(gradients_, gradients_, 1 - options_.beta2);

@@ -12,6 +12,7 @@ struct AdamWOptions {
   double epsilon = 1e-8;
   double weight_decay = 0.02;  // Not on gains, biases.
   double clip = 0.1;  // AGC: ‖gradient‖ ≤ clip · ‖weights‖ for each unit; 0 = off.
+  bool tensors_on_cpu = false;  // Step by whole tensors, as on a GPU, on the CPU too; for tests.
 };
 
 struct StepReport {
@@ -36,11 +37,15 @@ class AdamW {
 
  private:
   StepReport StepOnCpu(int64_t step, double learning_rate, double ema_decay);
-  StepReport StepOnDevice(int64_t step, double learning_rate, double ema_decay);
+  // About twenty kernels whatever the number of parameters: norms are sums over segments.
+  StepReport StepByTensors(int64_t step, double learning_rate, double ema_decay);
 
   const AdamWOptions options_;
   const std::vector<ParameterSlice> slices_;
-  torch::Tensor weights_, gradients_, m_, v_, ema_, decay_mask_;
+  torch::Tensor weights_, gradients_, m_, v_, ema_;
+  // Of the step by tensors: 1 where weights decay; lengths of the segments that the flat buffer
+  // falls into (units, what is not clipped, padding), and each one's clip.
+  torch::Tensor decay_mask_, segments_, clips_;
 };
 
 }  // namespace fairlead::trainer

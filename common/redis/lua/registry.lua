@@ -42,6 +42,14 @@ local function open(keys, argv)
   return {'OK', now, 0}
 end
 
+-- serve: notes which life of Redis the slots were opened in.
+-- KEYS 1 schema. ARGV 1 now, 2 the server's run_id. O(1).
+local function serve(keys, argv)
+  redis.call('HSET', keys[1], 'run_id', argv[2])
+  return {'OK', now_of(argv), 0}
+end
+
 define('fl_registry_put', {keys = 4, args = 'nsssns'}, put)
 define('fl_registry_lead', {keys = 1, args = 'nssn', flags = {'allow-oom'}}, lead)
 define('fl_registry_open', {keys = 1, args = 'nss', flags = {'allow-oom'}}, open)
+define('fl_registry_serve', {keys = 1, args = 'ns', flags = {'allow-oom'}}, serve)

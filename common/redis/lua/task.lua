@@ -346,7 +346,8 @@ local function set_want(keys, argv)
   return {'OK', now, emit_task(keys, argv, now, 'want', t)}
 end
 
--- prelabel: what the champion says. ARGV 5 record (PrelabelRecord). Code: TERMINAL.
+-- prelabel: what the champion says; it may decide the task. ARGV 5 record (PrelabelRecord). Code:
+-- TERMINAL.
 local function prelabel(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
@@ -355,7 +356,7 @@ local function prelabel(keys, argv)
   if TERMINAL[t.st] then return {'TERMINAL', now, 0} end
   t.v = t.v + 1
   redis.call('HSET', keys[K.task], 'pre', argv[5], 'v', int(t.v))
-  if t.have > 0 then redis.call('ZADD', keys[K.dirty], int(now), argv[3]) end
+  redis.call('ZADD', keys[K.dirty], int(now), argv[3])
   return {'OK', now, emit_task(keys, argv, now, 'prelabel', t, 'r', argv[5])}
 end
 
@@ -394,6 +395,24 @@ local function replay(keys, argv)
   if t.want <= t.have then t.want = t.have + 1 end
   write_task(keys, argv[3], t, 'DEAD')
   return {'OK', now, emit_task(keys, argv, now, 'replay', t, 'ex', argv[5])}
+end
+
+-- erase: an ended task's answer by one contractor is replaced by what may be kept of it.
+-- ARGV 5 contractor, 6 record (AnnotationRecord). The caller has found the task, in the record log if it
+-- has left Redis. Codes: STATE (goes on), NO_ANSWER.
+local function erase(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local c = argv[5]
+  local t = read_task(keys, argv)
+  if not t then
+    if redis.call('EXISTS', keys[K.task]) == 1 then return {'NOT_FOUND', now, 0} end
+    return {'OK', now, emit(keys, now, 'erase', 'id', argv[3], 'p', argv[4], 'c', c, 'r', argv[6])}
+  end
+  if not TERMINAL[t.st] then return {'STATE', now, 0, t.st} end
+  if redis.call('HEXISTS', keys[K.places], 'ann:' .. c) == 0 then return {'NO_ANSWER', now, 0} end
+  redis.call('HSET', keys[K.places], 'ann:' .. c, argv[6])
+  return {'OK', now, note_last(keys, emit_task(keys, argv, now, 'erase', t, 'c', c, 'r', argv[6]))}
 end
 
 -- archive: an ended task leaves Redis, when the record log holds everything of it: reads fall
@@ -435,4 +454,5 @@ define('fl_task_finish', {keys = 14, args = 'nsssss', flags = OOM}, finish_other
 define('fl_task_set_want', {keys = 14, args = 'nsssnp', flags = OOM}, set_want)
 define('fl_task_prelabel', {keys = 14, args = 'nssss', flags = OOM}, prelabel)
 define('fl_task_start', {keys = 14, args = 'nsss', flags = OOM}, start)
+define('fl_task_erase', {keys = 14, args = 'nsssss', flags = OOM}, erase)
 define('fl_task_archive', {keys = 14, args = 'nssssnn', flags = OOM}, archive)

@@ -20,7 +20,7 @@ class DefaultPolicyChoice final : public ChoicePolicy {
     for (const int32_t c : online) {
       const PoolContractor& contractor = pool.contractors[c];
       const Standing standing =
-          StandingOf(contractor.score, pool.classes, kOfferWindowSeconds, formula_);
+          StandingOf(contractor.score, kOfferWindowSeconds, formula_);
       const uint64_t draw = quality::MixSeeds(seed, contractor.hash);
       Features features;
       features.expected_seconds = standing.expected_seconds;
