@@ -14,10 +14,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "common/image/image.h"
+#include "trainer/data/preference.h"
 
 namespace fairlead::trainer {
-
-enum class Split { kTrain, kValidation, kTest };
 
 struct OcrExample {
   std::string id;
@@ -153,29 +152,6 @@ class OcrModel {
 
 // ---- Reward: hashed n-grams, or a small transformer, under Bradley–Terry (1952) and Plackett–Luce
 // (Plackett 1975). ----
-
-// One judgement between two responses of an item, by their indices.
-struct Comparison {
-  int a = 0;
-  int b = 1;
-  double preference_a = 1.0;  // Target probability that A is better: 1, 0, a share of votes, 0.5.
-};
-
-// A prompt with its responses and what people said about them: comparisons, one ranking, or, for a
-// single response, whether it is safe. Exactly one of the three is filled.
-struct PreferenceItem {
-  std::string id;
-  std::string prompt;
-  std::vector<std::string> responses;
-  std::vector<Comparison> comparisons;
-  // Indices of the responses in levels, best first; those of one level tie. Each index once.
-  std::vector<std::vector<int>> ranking;
-  std::optional<bool> safe;
-  double weight = 1.0;
-  Split split = Split::kTrain;
-};
-
-inline constexpr int kMaxResponses = 12;
 
 struct RewardTrainOptions {
   // linear | ensemble | transformer | auto: linear, unless there are `auto_pairs` judged pairs or a

@@ -6,8 +6,12 @@ rows [response_begin, ids], two rows a pair, the better one first.
 Prints one number: trained tokens (without padding) a CPU-second. Needs python3-torch.
 """
 import json
+import os
 import sys
 import time
+
+# Before torch is loaded: OpenBLAS' other threads would spin and be counted.
+os.environ['OPENBLAS_NUM_THREADS'] = sys.argv[2]
 
 import torch
 import torch.nn as nn
