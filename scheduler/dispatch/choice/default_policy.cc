@@ -19,8 +19,7 @@ class DefaultPolicyChoice final : public ChoicePolicy {
     double best_index = 0;
     for (const int32_t c : online) {
       const PoolContractor& contractor = pool.contractors[c];
-      const Standing standing =
-          StandingOf(contractor.score, kOfferWindowSeconds, formula_);
+      const Standing standing = StandingOf(contractor.score, kOfferWindowSeconds, formula_);
       const uint64_t draw = quality::MixSeeds(seed, contractor.hash);
       Features features;
       features.expected_seconds = standing.expected_seconds;
