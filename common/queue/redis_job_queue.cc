@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <map>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -177,7 +177,7 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<bool>>>> RedisJobQueue::En
 
 struct RedisJobQueue::TickCall {
   bool is_new = false;
-  std::set<std::string> heard_of;  // Classes, before this tick.
+  std::map<int, std::string> heard_of;  // Classes by number, before this tick.
   std::string grant;
   std::vector<std::string> malformed;  // Tokens that never were any.
   Arguments arguments;
@@ -217,9 +217,12 @@ std::optional<RedisJobQueue::TickCall> RedisJobQueue::PrepareTick(const TickRequ
     std::swap(woken, woken_);
     described = session.known && session.description == description;
     numbers = numbers_;
-    call.heard_of.insert(classes_.begin(), classes_.end());
-    for (const auto& [name, number] : numbers) call.heard_of.insert(name);
-    for (const std::string& one : call.heard_of) {
+    for (size_t i = 0; i < classes_.size(); ++i) {
+      call.heard_of[static_cast<int>(i) + 1] = classes_[i];
+    }
+    for (const auto& [name, number] : numbers) call.heard_of[number] = name;
+    // In the order of their numbers: where two have waited equally long, the first is served.
+    for (const auto& [number, one] : call.heard_of) {
       if (KindOf(one) != one && CanRun(one, request.kinds, request.able)) classes.push_back(one);
     }
   }
@@ -282,7 +285,7 @@ bool RedisJobQueue::HasUnheard(const TickRequest& request, const TickCall& call,
   if (response.fenced || response.drain || request.want == 0) return false;
   size_t heard_of = call.heard_of.size();
   for (const auto& [number, name] : ParseNames(reply.elements[7])) {
-    heard_of += 1 - call.heard_of.count(name);
+    heard_of += 1 - call.heard_of.count(number);
   }
   return static_cast<size_t>(reply.elements[8].AsInt()) != heard_of;
 }

@@ -209,7 +209,7 @@ absl::Status FileRecordLog::Write(absl::string_view framed) {
   if (written.ok()) {
     if (full_) FAIRLEAD_LOG(INFO) << "the record log has room again";
     full_ = false;
-    return written;
+    return absl::OkStatus();
   }
   const Segment& now = segments_.back();
   if (!absl::IsResourceExhausted(written)) return Break(written);
@@ -318,13 +318,12 @@ absl::StatusOr<std::string> FileRecordLog::ReadAt(int64_t position) {
   std::string found;
   const int64_t end = End();
   if (position >= 0 && position < end) {
-    const absl::Status stop = absl::CancelledError();
     const absl::Status read =
         ReadSpan(SpanAt(position), position, end, [&](int64_t at, absl::string_view record) {
           if (at == position) found = std::string(record);
-          return stop;
+          return absl::CancelledError();  // Enough.
         });
-    if (!read.ok() && read != stop) return read;
+    if (!read.ok() && !absl::IsCancelled(read)) return read;
   }
   if (!found.empty()) return found;
   return Error(absl::StatusCode::kNotFound, "RECORD_NOT_FOUND",
