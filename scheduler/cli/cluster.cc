@@ -283,7 +283,7 @@ void LocalCluster::AddWorker(int index) {
   // Training takes a worker for many seconds; the tasks that wait must not wait for it. Of several
   // workers the last one is kept for prelabels.
   if (options_.workers > 1 && index == options_.workers - 1) {
-    spec.argv.insert(spec.argv.end(), {"--kinds", "prelabel-ocr,prelabel-reward"});
+    spec.argv.insert(spec.argv.end(), {"--kinds", "prelabel-ocr,prelabel-reward", "--nice", "0"});
   }
   // A worker finishes its step, writes a checkpoint and hands the job back.
   spec.stop_timeout = absl::Seconds(30);

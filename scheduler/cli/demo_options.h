@@ -25,12 +25,12 @@ struct DemoOptions {
   int pairs = 200;
   int pair_gold = 30;
   int held_out_pairs = 1000;  // For reward_pair_accuracy.
-  int waves = 7;
+  int waves = 8;
   int contractors = 50;
   double accuracy = 0.88;
   double accuracy_sd = 0.08;
   absl::Duration pace = absl::Milliseconds(220);
-  int train_after_labels = 140;  // OCR labels that start a round; half a wave.
+  int train_after_labels = 110;  // OCR labels that start a round; half a wave.
   int train_after_pairs = 60;
   double target_confidence = 0.97;
   absl::Duration budget = absl::Seconds(290);   // Both passes.
