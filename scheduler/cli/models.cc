@@ -180,7 +180,7 @@ absl::Status Rebuild(const GlobalOptions& globals, const RebuildArguments& argum
     ASSIGN_OR_RETURN(version, Pick(versions, LastPart(version.name())));
   }
   if (globals.json) PrintJson(version);
-  const absl::Status verdict = JudgeRebuild(version);
+  absl::Status verdict = JudgeRebuild(version);
   if (verdict.ok() && !globals.json) std::cout << "the same bytes: " << version.blob() << "\n";
   return verdict;
 }

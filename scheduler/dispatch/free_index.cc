@@ -232,7 +232,7 @@ const Member& FreeIndex::SharedOf(v1::TaskKind kind, Slot slot, int64_t now_ms,
   member.wrong = static_cast<float>(standing.wrong);
   member.expected_seconds = static_cast<float>(standing.expected_seconds);
   member.responsiveness =
-      static_cast<uint32_t>(standing.responsiveness * kResponsivenessSteps + 0.5) & 0xff;
+      static_cast<uint32_t>(std::lround(standing.responsiveness * kResponsivenessSteps)) & 0xff;
   member.newcomer = standing.newcomer > 0 ? 1 : 0;
   member.draw = DrawAt(slot, now_ms) & kDrawMask;
   member.sampled = Sample(kind, slot, member);
@@ -314,7 +314,9 @@ void FreeIndex::RefreshOne(Slot slot, const Totals& totals, int64_t now_ms) {
 size_t FreeIndex::bytes() const {
   size_t bytes = entries_.bytes() + names_.bytes() + unused_.capacity() * sizeof(Slot) +
                  by_name_.capacity() * (sizeof(Slot) + 1);
-  for (const auto& [slot, name] : long_names_) bytes += sizeof(slot) + sizeof(name) + name.size();
+  for (const auto& [slot, name] : long_names_) {
+    bytes += sizeof(std::pair<const Slot, std::string>) + name.size();
+  }
   for (const auto& [key, bucket] : buckets_) bytes += bucket->ranks.bytes();
   return bytes;
 }
