@@ -80,6 +80,7 @@ grpc::Status ContractorServiceImpl::PollOffers(grpc::ServerContext* context,
                    return FieldError("wait", "must be 0 to 30 s");
                  const absl::Time until = absl::Now() + absl::Milliseconds(wait_ms);
                  while (true) {
+                   const uint64_t seen = hub_->sent();  // Before looking: none is missed.
                    for (v1::Offer& offer : actions_.Offers(principal)) {
                      *response->add_offers() = std::move(offer);
                    }
@@ -88,7 +89,7 @@ grpc::Status ContractorServiceImpl::PollOffers(grpc::ServerContext* context,
                        context->IsCancelled()) {
                      return absl::OkStatus();
                    }
-                   hub_->AwaitOffer(std::min(left, absl::Milliseconds(200)));
+                   hub_->AwaitOffer(seen, std::min(left, absl::Milliseconds(200)));
                  }
                });
 }

@@ -35,6 +35,7 @@ void WorkHub::Deliver(const std::string& contractor, const v1::WorkResponse& res
     MutexLock lock(&mu_);
     auto found = open_.find(contractor);
     if (found != open_.end()) streams = found->second;
+    ++sent_;
     offered_.NotifyAll();
   }
   for (const auto& stream : streams) stream->Deliver(response);
@@ -102,9 +103,14 @@ void WorkHub::RunOnce() {
   }
 }
 
-void WorkHub::AwaitOffer(absl::Duration timeout) {
+uint64_t WorkHub::sent() const {
   MutexLock lock(&mu_);
-  offered_.WaitFor(&mu_, absl::ToChronoMilliseconds(timeout));
+  return sent_;
+}
+
+void WorkHub::AwaitOffer(uint64_t seen, absl::Duration timeout) {
+  MutexLock lock(&mu_);
+  if (sent_ == seen) offered_.WaitFor(&mu_, absl::ToChronoMilliseconds(timeout));
 }
 
 }  // namespace fairlead::api

@@ -58,8 +58,10 @@ class WorkHub final : public store::EventSink {
   // LOOP: keeps the presence of the open streams alive. Call it at least every 20 s.
   void RunOnce();
 
-  // Waits until something was sent to anybody, or for `timeout`: the caller looks for itself.
-  void AwaitOffer(absl::Duration timeout);
+  // How often something was sent to anybody so far.
+  uint64_t sent() const;
+  // Waits until more than `seen` was sent, or for `timeout`: the caller looks for itself.
+  void AwaitOffer(uint64_t seen, absl::Duration timeout);
 
  private:
   void Deliver(const std::string& contractor, const v1::WorkResponse& response);
@@ -67,8 +69,9 @@ class WorkHub final : public store::EventSink {
   const store::RegistryView* const registry_;
   const dispatch::TaskView* const view_;
   store::HomeStore* const homes_;
-  Mutex mu_;
+  mutable Mutex mu_;
   CondVar offered_;
+  uint64_t sent_ ABSL_GUARDED_BY(mu_) = 0;
   absl::flat_hash_map<std::string, std::vector<std::shared_ptr<WorkSubscription>>> open_
       ABSL_GUARDED_BY(mu_);
 };
