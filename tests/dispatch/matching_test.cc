@@ -311,7 +311,7 @@ double ThreadCpuSeconds() {
 TEST(MatchingTest, ThousandByThousandUnderASecond) {
   Snapshot s = RandomSnapshot(3, 1'000, 1'000);
   const double start = ThreadCpuSeconds();
-  // As many as the dispatcher makes in a round.
+  // As many as the dispatcher makes in a round. 1,000 in one exact window take 1.6 to 1.8 s.
   const auto choices = Match(s, DefaultPolicy(), 1, 512);
   const double seconds = ThreadCpuSeconds() - start;
   std::printf("1,000 x 1,000: %zu choices in %.3f s\n", choices.size(), seconds);
