@@ -17,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "common/base/mutex.h"
 #include "common/base/status.h"
+#include "common/redis/call_combiner.h"
 
 namespace fairlead::redis {
 namespace {
@@ -197,14 +198,15 @@ absl::Status Connection::Introduce() {
     Arguments auth = {"AUTH"};
     if (!options_.user.empty()) auth.push_back(options_.user);
     auth.push_back(options_.password);
-    ASSIGN_OR_RETURN(const std::vector<Reply> replies, Exchange({auth}));
+    ASSIGN_OR_RETURN(const std::vector<Reply> replies, Exchange({&auth}));
     if (replies[0].type == Reply::Type::kError) {
       Drop();
       return StatusOfError(replies[0].text, "AUTH");
     }
   }
   run_id_.clear();
-  ASSIGN_OR_RETURN(const std::vector<Reply> replies, Exchange({{"INFO", "server"}}));
+  const Arguments info = {"INFO", "server"};
+  ASSIGN_OR_RETURN(const std::vector<Reply> replies, Exchange({&info}));
   for (absl::string_view line : absl::StrSplit(replies[0].AsText(), absl::ByAnyChar("\r\n"))) {
     if (absl::ConsumePrefix(&line, "run_id:")) run_id_ = std::string(line);
   }
@@ -227,8 +229,9 @@ absl::Status Connection::Append(const Arguments& arguments) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Reply>> Connection::Exchange(const std::vector<Arguments>& commands) {
-  for (const Arguments& arguments : commands) RETURN_IF_ERROR(Append(arguments));
+absl::StatusOr<std::vector<Reply>> Connection::Exchange(
+    const std::vector<const Arguments*>& commands) {
+  for (const Arguments* arguments : commands) RETURN_IF_ERROR(Append(*arguments));
   std::vector<Reply> replies;
   replies.reserve(commands.size());
   for (size_t i = 0; i < commands.size(); ++i) {
@@ -241,15 +244,23 @@ absl::StatusOr<std::vector<Reply>> Connection::Exchange(const std::vector<Argume
 absl::StatusOr<Reply> Connection::Call(const Arguments& arguments) {
   if (arguments.empty()) return absl::InvalidArgumentError("a redis command needs a name");
   RETURN_IF_ERROR(EnsureConnected());
-  ASSIGN_OR_RETURN(std::vector<Reply> replies, Exchange({arguments}));
+  ASSIGN_OR_RETURN(std::vector<Reply> replies, Exchange({&arguments}));
   if (replies[0].type == Reply::Type::kError) return StatusOfError(replies[0].text, arguments[0]);
   return std::move(replies[0]);
 }
 
 absl::StatusOr<std::vector<Reply>> Connection::Pipeline(const std::vector<Arguments>& commands) {
+  std::vector<const Arguments*> pointers;
+  pointers.reserve(commands.size());
+  for (const Arguments& arguments : commands) pointers.push_back(&arguments);
+  return Pipeline(pointers);
+}
+
+absl::StatusOr<std::vector<Reply>> Connection::Pipeline(
+    const std::vector<const Arguments*>& commands) {
   if (commands.empty()) return std::vector<Reply>();
-  for (const Arguments& arguments : commands) {
-    if (arguments.empty()) return absl::InvalidArgumentError("a redis command needs a name");
+  for (const Arguments* arguments : commands) {
+    if (arguments->empty()) return absl::InvalidArgumentError("a redis command needs a name");
   }
   RETURN_IF_ERROR(EnsureConnected());
   return Exchange(commands);
@@ -363,15 +374,21 @@ class ConnectionPool::Lease {
 };
 
 ConnectionPool::ConnectionPool(RedisOptions options,
-                               std::function<void(const std::string& run_id)> on_run_id)
-    : options_(std::move(options)), shared_(std::make_unique<Shared>(std::move(on_run_id))) {}
+                               std::function<void(const std::string&)> on_run_id)
+    : options_(std::move(options)), shared_(std::make_unique<Shared>(std::move(on_run_id))) {
+  combiner_ = std::make_unique<CallCombiner>(
+      [this](const std::vector<const Arguments*>& commands,
+             absl::string_view server) -> absl::StatusOr<std::vector<Reply>> {
+        Lease lease(*shared_, options_);
+        RETURN_IF_ERROR(lease.Open(server));
+        return lease.connection().Pipeline(commands);
+      });
+}
 
 ConnectionPool::~ConnectionPool() = default;
 
 absl::StatusOr<Reply> ConnectionPool::Call(const Arguments& arguments, absl::string_view server) {
-  Lease lease(*shared_, options_);
-  RETURN_IF_ERROR(lease.Open(server));
-  return lease.connection().Call(arguments);
+  return combiner_->Call(arguments, server);
 }
 
 absl::StatusOr<std::vector<Reply>> ConnectionPool::Pipeline(const std::vector<Arguments>& commands,

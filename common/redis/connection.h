@@ -67,6 +67,7 @@ class Connection {
   // Sends all, then reads all replies, in order. One Status for the transport; an error of a single
   // command is a kError reply in its place.
   absl::StatusOr<std::vector<Reply>> Pipeline(const std::vector<Arguments>& commands);
+  absl::StatusOr<std::vector<Reply>> Pipeline(const std::vector<const Arguments*>& commands);
   // A call that may block on the server for up to `block` (XREAD BLOCK, BLPOP): the command timeout
   // is extended by it.
   absl::StatusOr<Reply> BlockingCall(const Arguments& arguments, absl::Duration block);
@@ -91,7 +92,7 @@ class Connection {
   struct Context;
   absl::Status Introduce();
   absl::Status Append(const Arguments& arguments);
-  absl::StatusOr<std::vector<Reply>> Exchange(const std::vector<Arguments>& commands);
+  absl::StatusOr<std::vector<Reply>> Exchange(const std::vector<const Arguments*>& commands);
   absl::StatusOr<Reply> Read();
   absl::Status Fail(absl::string_view doing);
   void Drop();
@@ -100,6 +101,8 @@ class Connection {
   std::string run_id_;
   std::unique_ptr<Context> context_;
 };
+
+class CallCombiner;
 
 // Lends connections; opens another when all are out, keeps at most 64 idle. Thread-safe.
 class ConnectionPool {
@@ -111,7 +114,8 @@ class ConnectionPool {
                           std::function<void(const std::string& run_id)> on_run_id = nullptr);
   ~ConnectionPool();
 
-  // Borrows, calls, gives back. `server`, unless it is "": what the run_id of the server begins
+  // Borrows, calls, gives back; calls of several threads share a round trip (call_combiner.h), so
+  // none may block on the server. `server`, unless it is "": what the run_id of the server begins
   // with that the call is meant for. On another one (Redis was restarted) nothing is sent:
   // UNAVAILABLE / STORE_RESTARTED. A user that may not ask for the run_id is not held to it.
   absl::StatusOr<Reply> Call(const Arguments& arguments, absl::string_view server = "");
@@ -124,6 +128,7 @@ class ConnectionPool {
   struct Shared;
   const RedisOptions options_;
   std::unique_ptr<Shared> shared_;
+  std::unique_ptr<CallCombiner> combiner_;
 };
 
 // What the server must be like before Fairlead writes to it (guarantee G10): version ≥ 7.0,

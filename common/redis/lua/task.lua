@@ -188,7 +188,8 @@ local function offer(keys, argv)
 end
 
 -- accept: the offer becomes an assignment with the work window. Repeating it is OK.
--- ARGV 5 contractor, 6 token. Returns also: deadline ms. Codes: LEASE_LOST, STATE.
+-- ARGV 5 contractor, 6 token. Returns also: deadline ms, the task's record, its prelabel or nil.
+-- Codes: LEASE_LOST, STATE.
 local function accept(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
@@ -196,13 +197,17 @@ local function accept(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   local p = read_place(keys, argv[5])
   if not p or p.token ~= argv[6] then return {'LEASE_LOST', now, 0} end
-  if p.st == 'ACCEPTED' then return {'OK', now, 0, int(p.deadline)} end
   if p.st == 'SUBMITTED' then return {'STATE', now, 0} end
-  if p.st ~= 'OFFERED' or p.deadline < now then return {'LEASE_LOST', now, 0} end
-  p.st, p.accepted, p.deadline = 'ACCEPTED', now, now + p.work
-  write_place(keys, argv[5], p)
-  redis.call('ZADD', keys[K.deadlines], int(p.deadline), argv[3] .. '|' .. argv[5])
-  return {'OK', now, emit_place(keys, argv, now, t, argv[5], p), int(p.deadline)}
+  local seq = 0
+  if p.st ~= 'ACCEPTED' then
+    if p.st ~= 'OFFERED' or p.deadline < now then return {'LEASE_LOST', now, 0} end
+    p.st, p.accepted, p.deadline = 'ACCEPTED', now, now + p.work
+    write_place(keys, argv[5], p)
+    redis.call('ZADD', keys[K.deadlines], int(p.deadline), argv[3] .. '|' .. argv[5])
+    seq = emit_place(keys, argv, now, t, argv[5], p)
+  end
+  local work = redis.call('HMGET', keys[K.task], 'rec', 'pre')
+  return {'OK', now, seq, int(p.deadline), work[1], work[2]}
 end
 
 -- release: a place is given up and the task moves on.
