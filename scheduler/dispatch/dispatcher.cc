@@ -104,12 +104,13 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
     task.priority = live.priority;
     task.create_ms = live.create_ms;
     task.expire_ms = live.expire_ms;
-    task.places = live.want - live.have - live.open;
+    task.places = live.places_left();
     // A confident prelabel leaves less to be learned from an answer.
     if (!live.gold) task.confidence = std::min(live.prelabel_confidence, kMaxPrelabelTrust);
     for (const auto& [contractor, place] : live.places) {
       if (place.state() != store::v1::Placement::LAPSED) task.excluded.insert(contractor);
     }
+    for (const auto& [contractor, assignment] : live.ahead) task.excluded.insert(contractor);
     found->second.tasks.push_back(std::move(task));
   });
   return Interleave();
@@ -152,6 +153,8 @@ std::vector<ReadyTask> Dispatcher::Interleave() {
 absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choices,
                                        absl::flat_hash_set<std::string>& unsure) {
   std::map<std::string, std::vector<store::OfferTerms>> by_slot;
+  std::vector<store::v1::Event> events;
+  std::vector<std::string> records;
   for (Choice& choice : choices) {
     const std::string& key = project_of_[choice.task];
     const fairlead::v1::ProjectSettings& settings = projects_[key].record.settings();
@@ -169,11 +172,13 @@ absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choic
     event.set_key(choice.task);
     event.set_time_ms(absl::ToUnixMillis(now));
     *event.mutable_decision() = std::move(choice.decision);
-    // Appended before the commit it explains, without waiting for the disk.
-    ASSIGN_OR_RETURN(int64_t position, parts_.log->Append(event.SerializeAsString()));
-    parts_.index->Apply(event, position);
+    records.push_back(event.SerializeAsString());
+    events.push_back(std::move(event));
     by_slot[parts_.tasks->topology().ShardOf(key)].push_back(std::move(terms));
   }
+  // Appended before the commits they explain, without waiting for the disk.
+  ASSIGN_OR_RETURN(const std::vector<int64_t> positions, parts_.log->AppendAll(records));
+  for (size_t i = 0; i < events.size(); ++i) parts_.index->Apply(events[i], positions[i]);
   int committed = 0;
   for (const auto& [slot, terms] : by_slot) {
     ASSIGN_OR_RETURN(std::vector<bool> valid, parts_.tasks->Offer(slot, terms));
@@ -181,6 +186,7 @@ absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choic
       if (!valid[i]) continue;
       ++committed;
       unsure.erase(terms[i].contractor);
+      parts_.view->NoteOffered(terms[i].ref.task, terms[i].contractor, terms[i].assignment);
       const std::string& key = terms[i].ref.project;
       Share& share = shares_[key];
       virtual_time_ = std::max(virtual_time_, share.pass);

@@ -94,8 +94,35 @@ void TaskView::Erase(const std::string& id) {
     held_[contractor].erase(id);
     touched_.insert(contractor);
   }
+  for (const auto& [contractor, assignment] : task.ahead) CountAhead(contractor, -1);
   tasks_.erase(found);
   slot_of_.erase(id);
+}
+
+void TaskView::CountAhead(const std::string& contractor, int32_t by) {
+  touched_.insert(contractor);
+  if ((ahead_[contractor] += by) == 0) ahead_.erase(contractor);
+}
+
+void TaskView::DropAhead(LiveTask& task, const Placement& place) {
+  const auto found = task.ahead.find(place.contractor());
+  if (found == task.ahead.end() || found->second != place.assignment()) return;
+  CountAhead(place.contractor(), -1);
+  task.ahead.erase(found);
+}
+
+void TaskView::NoteOffered(const std::string& task, const std::string& contractor,
+                           const std::string& assignment) {
+  MutexLock lock(&mu_);
+  const auto found = tasks_.find(task);
+  if (found == tasks_.end()) return;
+  LiveTask& live = found->second;
+  const auto place = live.places.find(contractor);
+  // Its event was faster.
+  if (place != live.places.end() && place->second.assignment() == assignment) return;
+  if (!live.ahead.try_emplace(contractor, assignment).second) return;
+  CountAhead(contractor, 1);
+  Reindex(task, live);
 }
 
 void TaskView::SetPlace(const std::string& id, LiveTask& task, const Placement& place) {
@@ -119,7 +146,10 @@ void TaskView::ApplyToTask(const store::v1::Event& event) {
   task.want = event.want();
   task.have = event.have();
   task.open = event.open();
-  if (event.has_placement()) SetPlace(event.key(), task, event.placement());
+  if (event.has_placement()) {
+    DropAhead(task, event.placement());
+    SetPlace(event.key(), task, event.placement());
+  }
   if (event.has_annotated()) {
     Placement place = task.places[event.annotated().contractor()];
     place.set_contractor(event.annotated().contractor());
@@ -248,8 +278,10 @@ std::vector<ContractorChange> TaskView::TakeChanged(int64_t now_ms) {
     }
     if (change.presence.until_ms >= now_ms) {
       auto held = held_.find(contractor);
+      auto ahead = ahead_.find(contractor);
       const int32_t holds = held == held_.end() ? 0 : static_cast<int32_t>(held->second.size());
-      change.free = std::max(0, change.presence.credit - holds);
+      const int32_t offered = ahead == ahead_.end() ? 0 : ahead->second;
+      change.free = std::max(0, change.presence.credit - holds - offered);
     }
     changes.push_back(std::move(change));
   }
@@ -269,12 +301,24 @@ std::vector<HeldPlace> TaskView::PlacesOf(absl::string_view contractor) const {
   if (held == held_.end()) return places;
   for (const std::string& id : held->second) {
     const LiveTask& task = tasks_.at(id);
-    places.push_back({task.project, id, task.places.at(std::string(contractor))});
+    places.push_back({task.project, id, task.places.at(std::string(contractor)),
+                      !task.prelabel_version.empty()});
   }
   std::sort(places.begin(), places.end(), [](const HeldPlace& a, const HeldPlace& b) {
     return a.place.offered_ms() < b.place.offered_ms();
   });
   return places;
+}
+
+std::optional<HeldPlace> TaskView::PlaceOf(absl::string_view task,
+                                           absl::string_view contractor) const {
+  MutexLock lock(&mu_);
+  const auto found = tasks_.find(task);
+  if (found == tasks_.end()) return std::nullopt;
+  const auto place = found->second.places.find(std::string(contractor));
+  if (place == found->second.places.end()) return std::nullopt;
+  return HeldPlace{found->second.project, std::string(task), place->second,
+                   !found->second.prelabel_version.empty()};
 }
 
 std::vector<Placement> TaskView::LivePlacesOf(absl::string_view task) const {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -35,8 +36,12 @@ struct LiveTask {
   std::string prelabel_version;  // Of the last prelabel; empty without one.
   double prelabel_confidence = 0;
   std::map<std::string, store::v1::Placement> places;  // By contractor.
+  // Offers made whose events have not come yet: the assignment of each contractor.
+  std::map<std::string, std::string> ahead;
 
-  bool wants_offer() const { return !delayed && have + open < want; }
+  // Places to be offered.
+  int32_t places_left() const { return want - have - open - static_cast<int32_t>(ahead.size()); }
+  bool wants_offer() const { return !delayed && places_left() > 0; }
 };
 
 struct Presence {
@@ -58,6 +63,7 @@ struct HeldPlace {
   std::string project;
   std::string task;
   store::v1::Placement place;
+  bool has_prelabel = false;
 };
 
 // Thread-safe.
@@ -79,10 +85,16 @@ class TaskView final : public store::EventSink {
   // Contractors changed since the last call, each once, as they are at `now_ms`. Who goes without a
   // word is not among them: Presence.until_ms says when.
   std::vector<ContractorChange> TakeChanged(int64_t now_ms);
+  // An offer that was just committed counts from now on, not only once it is on disk: or the place
+  // would be offered to the next one meanwhile, in vain.
+  void NoteOffered(const std::string& task, const std::string& contractor,
+                   const std::string& assignment);
   // Counts a contractor as changed, for whoever could not use what he was told.
   void Touch(const std::string& contractor);
   // Live offers and assignments of a contractor, oldest first.
   std::vector<HeldPlace> PlacesOf(absl::string_view contractor) const;
+  // A contractor's place of one task, live or not; nothing once the task has ended.
+  std::optional<HeldPlace> PlaceOf(absl::string_view task, absl::string_view contractor) const;
   // Live places of one task.
   std::vector<store::v1::Placement> LivePlacesOf(absl::string_view task) const;
   bool Online(absl::string_view contractor, int64_t now_ms) const;
@@ -113,6 +125,10 @@ class TaskView final : public store::EventSink {
   void Reindex(const std::string& id, const LiveTask& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetPlace(const std::string& id, LiveTask& task, const store::v1::Placement& place)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The event of an offer has come.
+  void DropAhead(LiveTask& task, const store::v1::Placement& place)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CountAhead(const std::string& contractor, int32_t by) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteContractors(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyToTask(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -126,6 +142,7 @@ class TaskView final : public store::EventSink {
   std::map<std::string, std::set<Rank>> wanting_
       ABSL_GUARDED_BY(mu_);  // By project: want an offer.
   absl::flat_hash_map<std::string, std::set<std::string>> held_ ABSL_GUARDED_BY(mu_);  // Tasks.
+  absl::flat_hash_map<std::string, int32_t> ahead_ ABSL_GUARDED_BY(mu_);  // By contractor.
   absl::flat_hash_map<std::string, Presence> presence_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_set<std::string> touched_ ABSL_GUARDED_BY(mu_);  // Contractors.
 };

@@ -13,6 +13,9 @@ namespace fairlead::dispatch {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr int64_t kLater = 2'000'000;
 
 class TaskViewTest : public ::testing::Test {
  protected:
@@ -44,6 +47,29 @@ class TaskViewTest : public ::testing::Test {
     event.mutable_prelabelled()->set_model_version("v1");
     event.mutable_prelabelled()->set_confidence(confidence);
     view_.Apply(event, 0);
+  }
+  void Online(const std::string& contractor, int32_t credit) {
+    store::v1::Event event = Next("");
+    event.mutable_presence()->set_contractor(contractor);
+    event.mutable_presence()->set_credit(credit);
+    event.mutable_presence()->set_until_ms(kLater);
+    view_.Apply(event, 0);
+  }
+  void Place(const std::string& task, const std::string& contractor, const std::string& assignment,
+             store::v1::Placement::State state, int32_t open) {
+    store::v1::Event event = Next(task);
+    event.set_open(open);
+    event.mutable_placement()->set_contractor(contractor);
+    event.mutable_placement()->set_assignment(assignment);
+    event.mutable_placement()->set_state(state);
+    view_.Apply(event, 0);
+  }
+  // How many offers more he may hold, as he is told of to the dispatcher; -1 without a change.
+  int32_t FreeOf(const std::string& contractor) {
+    for (const ContractorChange& change : view_.TakeChanged(kLater - 1)) {
+      if (change.contractor == contractor) return change.free;
+    }
+    return -1;
   }
   std::vector<std::string> Wanting(size_t limit = 100) {
     std::vector<std::string> tasks;
@@ -86,6 +112,31 @@ TEST_F(TaskViewTest, TheClientsPriorityComesFirst) {
   Submit("second", 1'000'000, 1);
   Prelabel("second", 0.01);
   EXPECT_THAT(Wanting(), ElementsAre("first", "second"));
+}
+
+TEST_F(TaskViewTest, AnOfferCountsBeforeItsEventHasCome) {
+  Submit("task", 1'000'000);
+  Online("ana", 1);
+  EXPECT_EQ(FreeOf("ana"), 1);
+  view_.NoteOffered("task", "ana", "first");
+  EXPECT_THAT(Wanting(), ElementsAre("task")) << "two answers are wanted";
+  EXPECT_EQ(FreeOf("ana"), 0);
+  EXPECT_TRUE(view_.PlacesOf("ana").empty()) << "it is not on disk yet";
+  view_.NoteOffered("task", "ben", "second");
+  EXPECT_THAT(Wanting(), IsEmpty());
+  Place("task", "ana", "first", store::v1::Placement::OFFERED, 1);
+  Place("task", "ben", "second", store::v1::Placement::OFFERED, 2);
+  EXPECT_THAT(Wanting(), IsEmpty());
+  EXPECT_EQ(view_.PlacesOf("ana").size(), 1);
+  Place("task", "ana", "first", store::v1::Placement::LAPSED, 1);
+  EXPECT_THAT(Wanting(), ElementsAre("task"));
+  EXPECT_EQ(FreeOf("ana"), 1);
+  // The event may be faster than who made the offer.
+  Place("task", "ana", "third", store::v1::Placement::OFFERED, 2);
+  view_.NoteOffered("task", "ana", "third");
+  Place("task", "ana", "third", store::v1::Placement::LAPSED, 1);
+  EXPECT_THAT(Wanting(), ElementsAre("task"));
+  EXPECT_EQ(FreeOf("ana"), 1);
 }
 
 TEST_F(TaskViewTest, AnEndedTaskLeavesNothingBehind) {
