@@ -66,8 +66,10 @@ store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
   return label;
 }
 
-absl::Status Collector::Conclude(const store::TaskRef& ref, const store::v1::ProjectRecord& project,
-                                 const store::TaskState& task) {
+store::Conclusion Collector::Conclude(const store::TaskRef& ref,
+                                      const store::v1::ProjectRecord& project,
+                                      const store::TaskState& task) const {
+  store::Conclusion conclusion{ref, task.version, std::nullopt, "", task.want};
   if (task.have == 0 && task.open == 0 && task.has_prelabel && !task.record.has_gold() &&
       task.record.checks().empty()) {
     const learn::Proven proven =
@@ -75,64 +77,72 @@ absl::Status Collector::Conclude(const store::TaskRef& ref, const store::v1::Pro
                         registry_->Model(ref.project).value_or(store::v1::ModelRecord()));
     if (learn::IsDecidedByModel(proven, ref.task, task.prelabel.model_version(),
                                 task.prelabel.confidence())) {
-      return tasks_->Complete(ref, task.version, LabelByModel(task)).status();
+      conclusion.label = LabelByModel(task);
+      return conclusion;
     }
   }
   quality::RedundancyLimits limits = quality::Limits(project.settings().redundancy());
   if (!task.record.checks().empty()) limits = quality::LimitsOfCheck(limits);
-  const store::v1::LabelRecord label =
-      LabelOf(project, task, *scores_, calibrations_->Of(ref.project));
+  store::v1::LabelRecord label = LabelOf(project, task, *scores_, calibrations_->Of(ref.project));
   bool complete = false;
-  int want = task.want;
   if (task.record.has_gold()) {
     complete = task.have >= task.want;
   } else if (task.have > 0) {
     const quality::RedundancyDecision decision =
         quality::DecideRedundancy(limits, task.have, label.confidence());
     complete = decision.verdict == quality::Verdict::kComplete;
-    want = std::max(decision.want, task.have + task.open);
+    conclusion.want = std::max(decision.want, task.have + task.open);
   }
-  // A lost race is no error: whoever won has marked the task dirty again, or ended it.
-  if (complete) return tasks_->Complete(ref, task.version, label).status();
-  return tasks_->SetWant(ref, task.version, want).status();
+  if (complete) conclusion.label = std::move(label);
+  return conclusion;
 }
 
-absl::Status Collector::Decide(const store::TaskRef& ref) {
-  absl::StatusOr<store::TaskState> task = tasks_->Load(ref);
-  if (absl::IsNotFound(task.status())) return absl::OkStatus();
-  RETURN_IF_ERROR(task.status());
-  ASSIGN_OR_RETURN(store::v1::ProjectRecord project, registry_->Project(ref.project));
-  if (task->reports >= kReportsToDie) {
-    return tasks_
-        ->End(ref, fairlead::v1::Task::DEAD,
-              absl::StrCat("reported as broken by ", task->reports, " contractors"))
-        .status();
+absl::StatusOr<store::Conclusion> Collector::Decide(const store::TaskState& task) const {
+  const store::TaskRef ref{task.record.project(), task.record.task()};
+  ASSIGN_OR_RETURN(const store::SharedProjectRecord project, registry_->SharedProject(ref.project));
+  if (task.reports < kReportsToDie) return Conclude(ref, *project, task);
+  return store::Conclusion{ref, task.version, std::nullopt,
+                           absl::StrCat("reported as broken by ", task.reports, " contractors"),
+                           task.want};
+}
+
+absl::StatusOr<int> Collector::RunShard(const std::string& slot, int limit) {
+  ASSIGN_OR_RETURN(const redis::Reply dirty,
+                   tasks_->caller().pool().Call(
+                       {"ZRANGE", redis::DirtyKey(slot), "0", absl::StrCat(limit - 1)}));
+  if (dirty.elements.empty()) return 0;
+  std::vector<std::string> ids;
+  for (const redis::Reply& id : dirty.elements) ids.push_back(id.text);
+  ASSIGN_OR_RETURN(const std::vector<store::TaskState> states, tasks_->LoadAll(slot, ids));
+  std::vector<store::Conclusion> conclusions;
+  for (const store::TaskState& state : states) {
+    absl::StatusOr<store::Conclusion> conclusion = Decide(state);
+    if (conclusion.ok()) {
+      conclusions.push_back(*std::move(conclusion));
+    } else {
+      FAIRLEAD_LOG(WARNING) << "task not decided task=" << state.record.task() << " error=\""
+                            << conclusion.status().message() << "\"";
+    }
   }
-  return Conclude(ref, project, *task);
+  // A lost race is no error: whoever won has marked the task dirty again, or ended it.
+  ASSIGN_OR_RETURN(const std::vector<absl::Status> done, tasks_->Conclude(slot, conclusions));
+  int decided = 0;
+  for (size_t i = 0; i < done.size(); ++i) {
+    if (done[i].ok()) {
+      ++decided;
+    } else {
+      FAIRLEAD_LOG(WARNING) << "task not concluded task=" << conclusions[i].ref.task << " error=\""
+                            << done[i].message() << "\"";
+    }
+  }
+  return decided;
 }
 
 absl::StatusOr<int> Collector::RunOnce(int limit) {
   int decided = 0;
   for (const std::string& slot : tasks_->topology().ShardSlots()) {
-    redis::ConnectionPool& pool = tasks_->caller().pool();
-    ASSIGN_OR_RETURN(redis::Reply dirty,
-                     pool.Call({"ZRANGE", redis::DirtyKey(slot), "0", absl::StrCat(limit - 1)}));
-    std::vector<redis::Arguments> reads;
-    for (const redis::Reply& id : dirty.elements) {
-      reads.push_back({"HGET", redis::TaskKey(slot, id.text), "p"});
-    }
-    if (reads.empty()) continue;
-    ASSIGN_OR_RETURN(std::vector<redis::Reply> projects, pool.Pipeline(reads));
-    for (size_t i = 0; i < projects.size(); ++i) {
-      const absl::Status status = Decide({projects[i].AsText(), dirty.elements[i].text});
-      if (absl::IsUnavailable(status)) return status;
-      if (!status.ok()) {
-        FAIRLEAD_LOG(WARNING) << "task not decided task=" << dirty.elements[i].text << " error=\""
-                              << status.message() << "\"";
-        continue;
-      }
-      ++decided;
-    }
+    ASSIGN_OR_RETURN(const int done, RunShard(slot, limit));
+    decided += done;
   }
   return decided;
 }

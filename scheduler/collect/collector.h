@@ -21,13 +21,15 @@ class Collector {
             const quality::ScoreBook* scores, const quality::CalibrationBook* calibrations)
       : tasks_(tasks), registry_(registry), scores_(scores), calibrations_(calibrations) {}
 
-  // Decides up to `limit` dirty tasks of every shard, oldest first; returns how many.
+  // Decides up to `limit` dirty tasks of every shard, oldest first, in three round trips a shard;
+  // returns how many.
   absl::StatusOr<int> RunOnce(int limit);
 
  private:
-  absl::Status Decide(const store::TaskRef& ref);
-  absl::Status Conclude(const store::TaskRef& ref, const store::v1::ProjectRecord& project,
-                        const store::TaskState& task);
+  absl::StatusOr<int> RunShard(const std::string& slot, int limit);
+  absl::StatusOr<store::Conclusion> Decide(const store::TaskState& task) const;
+  store::Conclusion Conclude(const store::TaskRef& ref, const store::v1::ProjectRecord& project,
+                             const store::TaskState& task) const;
 
   store::RedisTaskStore* const tasks_;
   const store::RegistryView* const registry_;

@@ -1,6 +1,7 @@
 // The tasks' queues in Redis: one verb, one function of common/redis/lua/task.lua, one slot.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,16 @@
 #include "scheduler/store/task_store.h"
 
 namespace fairlead::store {
+
+// What becomes of a task whose answers were weighed, if it still is of the version they were read
+// at.
+struct Conclusion {
+  TaskRef ref;
+  int64_t version = 0;
+  std::optional<v1::LabelRecord> label;  // It is completed with this; else
+  std::string broken;                    // unless empty: it goes to the dead letters; else
+  int32_t want = 0;                      // so many answers are wanted from now on.
+};
 
 // Thread-safe.
 class RedisTaskStore final : public TaskStore {
@@ -43,6 +54,14 @@ class RedisTaskStore final : public TaskStore {
   absl::StatusOr<bool> Archive(const TaskRef& ref, const ArchiveTerms& terms) override;
   absl::StatusOr<TaskState> Load(const TaskRef& ref) const override;
   absl::StatusOr<ProjectCounts> Counts(absl::string_view project) const override;
+
+  // Those of `tasks` of one shard that are there, in one round trip.
+  absl::StatusOr<std::vector<TaskState>> LoadAll(absl::string_view slot,
+                                                 const std::vector<std::string>& tasks) const;
+  // Complete, End as DEAD or SetWant for each, in one round trip. A task that has moved on is left
+  // as it is: OK. What failed otherwise is in its place.
+  absl::StatusOr<std::vector<absl::Status>> Conclude(absl::string_view slot,
+                                                     const std::vector<Conclusion>& conclusions);
 
   // For the loops, which read the queues themselves.
   const SlotCaller& caller() const { return *caller_; }
