@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "common/base/log.h"
 #include "common/base/mutex.h"
+#include "common/base/thread_name.h"
 
 namespace fairlead::scheduler {
 
@@ -37,6 +38,7 @@ class LoopThread {
 
  private:
   void Run() {
+    NameThread(name_);
     while (true) {
       absl::StatusOr<int> done = round_();
       if (!done.ok() && !absl::IsUnavailable(done.status())) {

@@ -9,14 +9,20 @@
 #include <vector>
 
 #include "common/base/mutex.h"
+#include "common/base/thread_name.h"
 
 namespace fairlead {
 
 // Thread-safe.
 class Executor {
  public:
-  explicit Executor(int threads) {
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
+  Executor(const char* name, int threads) {
+    for (int i = 0; i < threads; ++i) {
+      threads_.emplace_back([this, name] {
+        NameThread(name);
+        Run();
+      });
+    }
   }
   // Runs what was handed over before, then ends.
   ~Executor() {

@@ -10,7 +10,7 @@ RUN cmake --preset notorch -DFAIRLEAD_BUILD_TESTS=OFF \
 
 FROM debian:12-slim
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates libgrpc++1.51 libprotobuf32 libhiredis0.14 \
+ && apt-get install -y --no-install-recommends ca-certificates libgrpc++1.51 libprotobuf32 libhiredis0.14 libjemalloc2 \
       libssl3 libprometheus-cpp-pull1.0 libarchive13 libpng16-16 libjpeg62-turbo libfreetype6 \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/fairlead-scheduler /usr/bin/fairlead-scheduler

@@ -32,20 +32,22 @@ std::vector<batch::StatedConfidence> GoldCases(const v1::AnswerSchema& schema,
 void CalibrationBook::Answered(const store::v1::Event& event) {
   const auto found = open_.find(event.key());
   if (found == open_.end()) return;
-  const absl::StatusOr<store::v1::ProjectRecord> project = registry_->Project(event.project());
+  const absl::StatusOr<store::SharedProjectRecord> project =
+      registry_->SharedProject(event.project());
   if (!project.ok()) return;
   const store::v1::AnnotationRecord& record = event.annotated();
-  const v1::TaskKind kind = project->settings().answer_schema().kind();
+  const v1::TaskKind kind = (*project)->settings().answer_schema().kind();
   found->second.votes.push_back(
       {record.contractor(), record.answer(), scores_->QualityMean(record.contractor(), kind)});
 }
 
 void CalibrationBook::Completed(const store::v1::Event& event, const OpenGold& gold) {
-  const absl::StatusOr<store::v1::ProjectRecord> record = registry_->Project(event.project());
+  const absl::StatusOr<store::SharedProjectRecord> record =
+      registry_->SharedProject(event.project());
   if (!record.ok()) return;
-  const RedundancyLimits limits = Limits(record->settings().redundancy());
+  const RedundancyLimits limits = Limits((*record)->settings().redundancy());
   std::vector<batch::StatedConfidence> cases =
-      GoldCases(record->settings().answer_schema(), gold.votes, gold.model, gold.gold,
+      GoldCases((*record)->settings().answer_schema(), gold.votes, gold.model, gold.gold,
                 static_cast<size_t>(limits.min_answers));
   if (cases.empty()) return;
   Project& project = projects_[event.project()];

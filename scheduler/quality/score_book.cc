@@ -10,9 +10,10 @@ ContractorScore& ScoreBook::ScoreOf(const std::string& contractor, fairlead::v1:
 
 void ScoreBook::Apply(const store::v1::Event& event, int64_t) {
   if (!event.has_annotated() && !event.has_completed() && !event.has_placement()) return;
-  absl::StatusOr<store::v1::ProjectRecord> project = registry_->Project(event.project());
+  const absl::StatusOr<store::SharedProjectRecord> project =
+      registry_->SharedProject(event.project());
   if (!project.ok()) return;
-  const fairlead::v1::TaskKind kind = project->settings().answer_schema().kind();
+  const fairlead::v1::TaskKind kind = (*project)->settings().answer_schema().kind();
   MutexLock lock(&mu_);
   if (event.has_annotated()) {
     const store::v1::AnnotationRecord& record = event.annotated();

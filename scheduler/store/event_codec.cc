@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -14,18 +13,21 @@
 namespace fairlead::store {
 namespace {
 
-// The fields of one entry; repeated "b" fields (task records of a submit) apart.
+// The fields of one entry, in its reply; repeated "b" fields (task records of a submit) apart.
 struct Fields {
-  absl::flat_hash_map<std::string, std::string> values;
-  std::vector<std::string> batch;
+  std::vector<std::pair<absl::string_view, const std::string*>>
+      values;  // A dozen: searched through.
+  std::vector<const std::string*> batch;
   std::vector<absl::string_view> ended;  // What stands behind "classes".
 
-  const std::string& Text(const std::string& name) const {
+  const std::string& Text(absl::string_view name) const {
     static const std::string* empty = new std::string();
-    auto found = values.find(name);
-    return found == values.end() ? *empty : found->second;
+    for (const auto& [key, value] : values) {
+      if (key == name) return *value;
+    }
+    return *empty;
   }
-  int64_t Int(const std::string& name) const {
+  int64_t Int(absl::string_view name) const {
     int64_t value = 0;
     return absl::SimpleAtoi(Text(name), &value) ? value : 0;
   }
@@ -33,14 +35,19 @@ struct Fields {
 
 Fields ReadFields(const redis::Reply& list) {
   Fields fields;
+  fields.values.reserve(list.elements.size() / 2);
+  bool classes = false;
   for (size_t i = 0; i + 1 < list.elements.size(); i += 2) {
-    if (fields.values.count("classes") > 0) {
-      fields.ended.push_back(list.elements[i].text);
-      fields.ended.push_back(list.elements[i + 1].text);
-    } else if (list.elements[i].text == "b") {
-      fields.batch.push_back(list.elements[i + 1].text);
+    const std::string& name = list.elements[i].text;
+    const std::string& value = list.elements[i + 1].text;
+    if (classes) {
+      fields.ended.push_back(name);
+      fields.ended.push_back(value);
+    } else if (name == "b") {
+      fields.batch.push_back(&value);
     } else {
-      fields.values[list.elements[i].text] = list.elements[i + 1].text;
+      classes = name == "classes";
+      fields.values.emplace_back(name, &value);
     }
   }
   return fields;
@@ -50,8 +57,8 @@ bool DecodeSubmit(const Fields& fields, v1::Event& event) {
   v1::TasksSubmitted& body = *event.mutable_tasks_submitted();
   body.set_request_id(fields.Text("q"));
   body.set_body_hash(fields.Text("h"));
-  for (const std::string& record : fields.batch) {
-    if (!body.add_tasks()->ParseFromString(record)) return false;
+  for (const std::string* record : fields.batch) {
+    if (!body.add_tasks()->ParseFromString(*record)) return false;
   }
   return true;
 }

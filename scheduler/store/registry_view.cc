@@ -9,8 +9,11 @@ namespace fairlead::store {
 namespace {
 
 // Values of `map` whose key begins with "<tenant>/" (all with ""), after `after`.
-template <typename Record>
-std::vector<Record> Page(const std::map<std::string, Record>& map, absl::string_view tenant,
+const v1::ProjectRecord& RecordOf(const SharedProjectRecord& record) { return *record; }
+const v1::ModelRecord& RecordOf(const v1::ModelRecord& record) { return record; }
+
+template <typename Record, typename Stored>
+std::vector<Record> Page(const std::map<std::string, Stored>& map, absl::string_view tenant,
                          absl::string_view after, size_t limit) {
   std::vector<Record> page;
   const std::string prefix = tenant.empty() ? "" : absl::StrCat(tenant, "/");
@@ -18,7 +21,7 @@ std::vector<Record> Page(const std::map<std::string, Record>& map, absl::string_
   if (!after.empty()) it = map.upper_bound(std::string(after));
   for (; it != map.end() && page.size() < limit; ++it) {
     if (!absl::StartsWith(it->first, prefix)) break;
-    page.push_back(it->second);
+    page.push_back(RecordOf(it->second));
   }
   return page;
 }
@@ -42,7 +45,8 @@ void RegistryView::Apply(const v1::Event& event, int64_t) {
       tokens_[event.token_put().sha256()] = event.token_put();
       break;
     case v1::Event::kProjectPut:
-      projects_[event.project_put().project()] = event.project_put();
+      projects_[event.project_put().project()] =
+          std::make_shared<const v1::ProjectRecord>(event.project_put());
       break;
     case v1::Event::kContractorPut:
       contractors_[event.contractor_put().contractor()] = event.contractor_put();
@@ -73,9 +77,9 @@ std::optional<v1::TokenRecord> RegistryView::TokenById(absl::string_view token_i
   return std::nullopt;
 }
 
-absl::StatusOr<v1::ProjectRecord> RegistryView::Project(absl::string_view project) const {
+absl::StatusOr<SharedProjectRecord> RegistryView::SharedProject(absl::string_view project) const {
   MutexLock lock(&mu_);
-  std::optional<v1::ProjectRecord> found = Find(projects_, project);
+  std::optional<SharedProjectRecord> found = Find(projects_, project);
   if (!found.has_value()) {
     return Error(absl::StatusCode::kNotFound, "PROJECT_NOT_FOUND",
                  absl::StrCat("no project ", project));
@@ -83,10 +87,15 @@ absl::StatusOr<v1::ProjectRecord> RegistryView::Project(absl::string_view projec
   return *std::move(found);
 }
 
+absl::StatusOr<v1::ProjectRecord> RegistryView::Project(absl::string_view project) const {
+  ASSIGN_OR_RETURN(const SharedProjectRecord record, SharedProject(project));
+  return *record;
+}
+
 std::vector<v1::ProjectRecord> RegistryView::Projects(absl::string_view tenant,
                                                       absl::string_view after, size_t limit) const {
   MutexLock lock(&mu_);
-  return Page(projects_, tenant, after, limit);
+  return Page<v1::ProjectRecord>(projects_, tenant, after, limit);
 }
 
 std::optional<v1::ContractorRecord> RegistryView::Contractor(absl::string_view contractor) const {
@@ -112,7 +121,7 @@ std::optional<v1::ModelRecord> RegistryView::Model(absl::string_view model) cons
 std::vector<v1::ModelRecord> RegistryView::Models(absl::string_view tenant, absl::string_view after,
                                                   size_t limit) const {
   MutexLock lock(&mu_);
-  return Page(models_, tenant, after, limit);
+  return Page<v1::ModelRecord>(models_, tenant, after, limit);
 }
 
 std::vector<v1::TenantRecord> RegistryView::Tenants() const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,7 +18,9 @@
 
 namespace fairlead::store {
 
-// Thread-safe. Returns copies: records are small.
+using SharedProjectRecord = std::shared_ptr<const v1::ProjectRecord>;
+
+// Thread-safe. Returns copies.
 class RegistryView final : public EventSink {
  public:
   void Apply(const v1::Event& event, int64_t position) override;
@@ -28,6 +31,8 @@ class RegistryView final : public EventSink {
   std::optional<v1::TokenRecord> TokenById(absl::string_view token_id) const;
   // NOT_FOUND / PROJECT_NOT_FOUND.
   absl::StatusOr<v1::ProjectRecord> Project(absl::string_view project) const;
+  // The same without a copy, for what is done with every answer.
+  absl::StatusOr<SharedProjectRecord> SharedProject(absl::string_view project) const;
   // Projects of a tenant (all with ""), by key, after `after`, at most `limit`.
   std::vector<v1::ProjectRecord> Projects(absl::string_view tenant, absl::string_view after,
                                           size_t limit) const;
@@ -44,7 +49,7 @@ class RegistryView final : public EventSink {
   mutable Mutex mu_;
   std::map<std::string, v1::TenantRecord> tenants_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, v1::TokenRecord> tokens_ ABSL_GUARDED_BY(mu_);  // By hash.
-  std::map<std::string, v1::ProjectRecord> projects_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, SharedProjectRecord> projects_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, v1::ContractorRecord> contractors_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, v1::ModelRecord> models_ ABSL_GUARDED_BY(mu_);
 };
