@@ -39,9 +39,10 @@ namespace {
 
 constexpr int kMaxMessageBytes = 8
                                  << 20;  // Above every limit of ours, so that the refusal is ours.
-// An answer holds its thread until the log is on disk, so a second carries as many answers as there
-// are threads, times the log's syncs. No more than the idle connections that the pool keeps.
-constexpr int kStreamThreads = 64;
+// Each holds a connection while it waits for Redis; for the disk none waits.
+constexpr int kStreamThreads = 16;
+// From one round of the dispatcher to the next: what comes meanwhile is matched together.
+constexpr absl::Duration kRoundGap = absl::Milliseconds(4);
 
 // Everything that lives as long as the process, in order of construction.
 class ServerImpl final : public Server {
@@ -80,7 +81,7 @@ class ServerImpl final : public Server {
         parts_{&clock_,          &authenticator_, &tasks_, &archive_,  &homes_,
                &registry_store_, &registry_,      &index_, &follower_, &view_,
                &scores_,         blobs_.get(),    &jobs_,  &grants_},
-        executor_(kStreamThreads),
+        executor_("streams", kStreamThreads),
         projects_service_(&parts_),
         tasks_service_(&parts_),
         blobs_service_(&parts_),
@@ -145,7 +146,9 @@ class ServerImpl final : public Server {
   std::unique_ptr<grpc::Server> grpc_;
   std::unique_ptr<grpc::Server> health_;
   std::atomic<bool> leading_{false};
-  uint64_t seen_change_ = 0;  // The dispatcher thread's.
+  uint64_t seen_change_ = 0;                      // The dispatcher thread's.
+  absl::Time next_round_ = absl::InfinitePast();  // The dispatcher thread's.
+  uint64_t seen_answer_ = 0;                      // The collector thread's.
 };
 
 absl::Status ServerImpl::AddBootstrapOperator() {
@@ -208,9 +211,14 @@ void ServerImpl::StartLoops() {
         // Event-driven: sleeps until something changed. The second's wait lets time itself count
         // (waiting floors, prelabels that did not come).
         seen_change_ = view_.AwaitChange(seen_change_, absl::Milliseconds(200));
+        absl::SleepFor(next_round_ - absl::Now());
+        next_round_ = absl::Now() + kRoundGap;
         return dispatcher_.RunOnce(clock_.Now());
       }));
-  add("collect", absl::Milliseconds(5), leader_only([this] { return collector_.RunOnce(256); }));
+  add("collect", absl::Milliseconds(1), leader_only([this]() -> absl::StatusOr<int> {
+        seen_answer_ = view_.AwaitChange(seen_answer_, absl::Milliseconds(200));
+        return collector_.RunOnce(256);
+      }));
   add("fold-pay", absl::Milliseconds(200), leader_only([this] { return folder_.RunOnce(); }));
   add("reap", absl::Milliseconds(50),
       leader_only([this] { return reaper_.RunOnce(clock_.Now()); }));

@@ -26,7 +26,7 @@ constexpr char kService[] = "/fairlead.v1.AdminService/";
 constexpr int64_t kDayMs = 86'400'000;
 
 absl::Status AwaitRegistry(const Parts& parts, uint64_t seq, uint64_t life) {
-  return parts.follower->AwaitDurable(store::kRegistrySlot, seq, life, kDurableTimeout);
+  return parts.follower->AwaitDurable({store::kRegistrySlot, seq, life}, kDurableTimeout);
 }
 
 }  // namespace

@@ -22,18 +22,6 @@ const v1::PayRate& RateAt(const store::v1::ProjectRecord& project, int64_t offer
   return *rate;
 }
 
-// The caller's place of a task; one that never was looks like a lost one.
-absl::StatusOr<store::v1::Placement> PlaceOf(const store::TaskState& task,
-                                             const Principal& principal,
-                                             const AssignmentName& name) {
-  for (const store::v1::Placement& place : task.places) {
-    if (place.contractor() == principal.contractor && place.assignment() == name.assignment)
-      return place;
-  }
-  return Error(absl::StatusCode::kAborted, "LEASE_LOST",
-               absl::StrCat("no place on task ", name.task.task, " is yours"));
-}
-
 }  // namespace
 
 absl::Status ContractorActions::Refusal(const absl::Status& status, const Principal& principal,
@@ -46,21 +34,21 @@ absl::StatusOr<v1::Assignment> ContractorActions::Accept(const Principal& princi
                                                          const v1::AcceptOfferRequest& request) {
   ASSIGN_OR_RETURN(AssignmentName name, ParseAssignment("assignment", request.assignment()));
   const std::string project_key = name.task.project.key();
-  ASSIGN_OR_RETURN(store::v1::ProjectRecord project, parts_.registry->Project(project_key));
+  ASSIGN_OR_RETURN(const store::SharedProjectRecord project,
+                   parts_.registry->SharedProject(project_key));
   absl::StatusOr<store::Accepted> accepted =
       parts_.tasks->Accept(name.task.ref(), principal.contractor, request.token());
   if (!accepted.ok()) return Refusal(accepted.status(), principal, name, request.token());
-  ASSIGN_OR_RETURN(store::TaskState task, parts_.tasks->Load(name.task.ref()));
   v1::Assignment assignment;
   assignment.set_name(request.assignment());
   assignment.set_token(request.token());
-  *assignment.mutable_payload() = task.record.payload();
-  *assignment.mutable_answer_schema() = project.settings().answer_schema();
-  assignment.set_guidelines_version(project.settings().guidelines_version());
+  *assignment.mutable_payload() = std::move(*accepted->record.mutable_payload());
+  *assignment.mutable_answer_schema() = project->settings().answer_schema();
+  assignment.set_guidelines_version(project->settings().guidelines_version());
   *assignment.mutable_submit_before() = ToTimestamp(accepted->deadline_ms);
-  if (task.has_prelabel && learn::ShownOf(name.task.task, project.settings().model_loop()) ==
-                               store::v1::AnnotationRecord::SHOWN) {
-    *assignment.mutable_prelabel() = ToPrelabel(task.prelabel);
+  if (accepted->has_prelabel && learn::ShownOf(name.task.task, project->settings().model_loop()) ==
+                                    store::v1::AnnotationRecord::SHOWN) {
+    *assignment.mutable_prelabel() = ToPrelabel(accepted->prelabel);
   }
   return assignment;
 }
@@ -75,16 +63,40 @@ absl::Status ContractorActions::Decline(const Principal& principal,
                  principal, name, request.token());
 }
 
-absl::StatusOr<v1::Receipt> ContractorActions::Submit(const Principal& principal,
-                                                      const v1::SubmitAnnotationRequest& request) {
+absl::StatusOr<ContractorActions::HeldWork> ContractorActions::WorkOf(
+    const Principal& principal, const AssignmentName& name,
+    const store::v1::ProjectRecord& project) const {
+  // The view knows all but the responses of a ranking, unless the task has ended.
+  if (project.settings().answer_schema().kind() != v1::TASK_KIND_RANKING) {
+    const auto held = parts_.view->PlaceOf(name.task.task, principal.contractor);
+    if (held.has_value() && held->place.assignment() == name.assignment &&
+        held->project == name.task.project.key()) {
+      return HeldWork{held->place.offered_ms(), held->has_prelabel, 0};
+    }
+  }
+  ASSIGN_OR_RETURN(const store::TaskState task, parts_.archive->Load(name.task.ref()));
+  for (const store::v1::Placement& place : task.places) {
+    if (place.contractor() != principal.contractor || place.assignment() != name.assignment) {
+      continue;
+    }
+    return HeldWork{place.offered_ms(), task.has_prelabel,
+                    task.record.payload().ranking().responses_size()};
+  }
+  // One that never was looks like a lost one.
+  return Error(absl::StatusCode::kAborted, "LEASE_LOST",
+               absl::StrCat("no place on task ", name.task.task, " is yours"));
+}
+
+absl::StatusOr<Answered> ContractorActions::Submit(const Principal& principal,
+                                                   const v1::SubmitAnnotationRequest& request) {
   ASSIGN_OR_RETURN(AssignmentName name, ParseAssignment("assignment", request.assignment()));
   const std::string project_key = name.task.project.key();
-  ASSIGN_OR_RETURN(store::v1::ProjectRecord project, parts_.registry->Project(project_key));
-  ASSIGN_OR_RETURN(store::TaskState task, parts_.archive->Load(name.task.ref()));
-  ASSIGN_OR_RETURN(store::v1::Placement place, PlaceOf(task, principal, name));
-  RETURN_IF_ERROR(ValidateAnswer("answer", project.settings().answer_schema(), request.answer(),
-                                 task.record.payload().ranking().responses_size()));
-  const v1::PayRate& rate = RateAt(project, place.offered_ms());
+  ASSIGN_OR_RETURN(const store::SharedProjectRecord project,
+                   parts_.registry->SharedProject(project_key));
+  ASSIGN_OR_RETURN(const HeldWork work, WorkOf(principal, name, *project));
+  RETURN_IF_ERROR(ValidateAnswer("answer", project->settings().answer_schema(), request.answer(),
+                                 work.responses));
+  const v1::PayRate& rate = RateAt(*project, work.offered_ms);
   store::v1::AnnotationRecord record;
   record.set_assignment(name.assignment);
   record.set_task(name.task.task);
@@ -92,8 +104,8 @@ absl::StatusOr<v1::Receipt> ContractorActions::Submit(const Principal& principal
   *record.mutable_answer() = request.answer();
   record.set_active_ms(std::max<int64_t>(0, ToMillis(request.active_time())));
   record.set_token(request.token());
-  if (task.has_prelabel) {
-    record.set_prelabel(learn::ShownOf(name.task.task, project.settings().model_loop()));
+  if (work.has_prelabel) {
+    record.set_prelabel(learn::ShownOf(name.task.task, project->settings().model_loop()));
   }
   store::v1::PayRecord& pay = *record.mutable_pay();
   pay.set_contractor(principal.contractor);
@@ -109,10 +121,10 @@ absl::StatusOr<v1::Receipt> ContractorActions::Submit(const Principal& principal
     ASSIGN_OR_RETURN(record,
                      parts_.archive->FirstAnnotation(annotated.status(), name.task.ref(),
                                                      principal.contractor, request.token()));
-    return ToReceipt(project_key, record);
+    return Answered{ToReceipt(project_key, record), {}};
   }
-  RETURN_IF_ERROR(AwaitTask(parts_, project_key, annotated->seq, life));
-  return ToReceipt(project_key, annotated->record);
+  return Answered{ToReceipt(project_key, annotated->record),
+                  {parts_.tasks->topology().ShardOf(project_key), annotated->seq, life}};
 }
 
 absl::Status ContractorActions::Return(const Principal& principal,
@@ -125,8 +137,8 @@ absl::Status ContractorActions::Return(const Principal& principal,
                  principal, name, request.token());
 }
 
-absl::Status ContractorActions::Report(const Principal& principal,
-                                       const v1::ReportTaskRequest& request) {
+absl::StatusOr<store::PendingChange> ContractorActions::Report(
+    const Principal& principal, const v1::ReportTaskRequest& request) {
   ASSIGN_OR_RETURN(AssignmentName name, ParseAssignment("assignment", request.assignment()));
   if (request.reason().empty() || request.reason().size() > 1024) {
     return FieldError("reason", "must be 1 to 1,024 bytes");
@@ -136,14 +148,16 @@ absl::Status ContractorActions::Report(const Principal& principal,
       parts_.tasks->Release(name.task.ref(), principal.contractor, request.token(),
                             store::v1::Placement::REPORTED, request.reason());
   if (!seq.ok()) return Refusal(seq.status(), principal, name, request.token());
-  return AwaitTask(parts_, name.task.project.key(), *seq, life);
+  return store::PendingChange{parts_.tasks->topology().ShardOf(name.task.project.key()), *seq,
+                              life};
 }
 
 std::vector<v1::Offer> ContractorActions::Offers(const Principal& principal) const {
   std::vector<v1::Offer> offers;
   for (const dispatch::HeldPlace& held : parts_.view->PlacesOf(principal.contractor)) {
-    absl::StatusOr<store::v1::ProjectRecord> project = parts_.registry->Project(held.project);
-    if (project.ok()) offers.push_back(ToOffer(*project, held.task, held.place));
+    const absl::StatusOr<store::SharedProjectRecord> project =
+        parts_.registry->SharedProject(held.project);
+    if (project.ok()) offers.push_back(ToOffer(**project, held.task, held.place));
   }
   return offers;
 }

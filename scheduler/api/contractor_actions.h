@@ -12,6 +12,12 @@
 
 namespace fairlead::api {
 
+// An answer that was taken, and what must be durable before its receipt is given.
+struct Answered {
+  v1::Receipt receipt;
+  store::PendingChange change;
+};
+
 class ContractorActions {
  public:
   explicit ContractorActions(const Parts* parts) : parts_(*parts) {}
@@ -19,15 +25,26 @@ class ContractorActions {
   absl::StatusOr<v1::Assignment> Accept(const Principal& principal,
                                         const v1::AcceptOfferRequest& request);
   absl::Status Decline(const Principal& principal, const v1::DeclineOfferRequest& request);
-  absl::StatusOr<v1::Receipt> Submit(const Principal& principal,
-                                     const v1::SubmitAnnotationRequest& request);
+  absl::StatusOr<Answered> Submit(const Principal& principal,
+                                  const v1::SubmitAnnotationRequest& request);
   absl::Status Return(const Principal& principal, const v1::ReturnAssignmentRequest& request);
-  absl::Status Report(const Principal& principal, const v1::ReportTaskRequest& request);
+  // What must be durable before the report is acknowledged.
+  absl::StatusOr<store::PendingChange> Report(const Principal& principal,
+                                              const v1::ReportTaskRequest& request);
   // Every live offer and assignment of the caller, as offers; accepting an accepted one again is
   // how work is resumed after a lost connection.
   std::vector<v1::Offer> Offers(const Principal& principal) const;
 
  private:
+  // What an answer is checked and paid by.
+  struct HeldWork {
+    int64_t offered_ms = 0;
+    bool has_prelabel = false;
+    int responses = 0;  // Of a ranking.
+  };
+  // ABORTED / LEASE_LOST when no place of the task is the caller's.
+  absl::StatusOr<HeldWork> WorkOf(const Principal& principal, const AssignmentName& name,
+                                  const store::v1::ProjectRecord& project) const;
   // A refusal of the store, or of the log when the task has left the store.
   absl::Status Refusal(const absl::Status& status, const Principal& principal,
                        const AssignmentName& name, const std::string& token) const;

@@ -14,6 +14,35 @@ namespace fairlead::api {
 namespace {
 
 constexpr char kService[] = "/fairlead.v1.ContractorService/";
+constexpr absl::Duration kLookForCancel = absl::Milliseconds(200);
+
+// What is offered to one contractor while this lives.
+class OfferInbox {
+ public:
+  OfferInbox(WorkHub* hub, const std::string& contractor) : hub_(hub) {
+    subscription_ = hub->Subscribe(contractor, [this](v1::WorkResponse response) {
+      if (!response.has_offer()) return;
+      MutexLock lock(&mu_);
+      offers_.push_back(std::move(*response.mutable_offer()));
+      came_.NotifyAll();
+    });
+  }
+  ~OfferInbox() { hub_->Unsubscribe(subscription_); }
+
+  // Waits for the first, or for `timeout`.
+  std::vector<v1::Offer> Await(absl::Duration timeout) {
+    MutexLock lock(&mu_);
+    if (offers_.empty()) came_.WaitFor(&mu_, absl::ToChronoMilliseconds(timeout));
+    return std::exchange(offers_, {});
+  }
+
+ private:
+  WorkHub* const hub_;
+  std::shared_ptr<WorkSubscription> subscription_;
+  Mutex mu_;
+  CondVar came_;
+  std::vector<v1::Offer> offers_ ABSL_GUARDED_BY(mu_);
+};
 
 }  // namespace
 
@@ -34,7 +63,7 @@ absl::Status ContractorServiceImpl::EnrolContractor(const Principal& principal,
   const uint64_t life = parts_.follower->Life();
   ASSIGN_OR_RETURN(uint64_t seq, parts_.homes->PutContractor(record));
   RETURN_IF_ERROR(parts_.follower->AwaitDurable(
-      parts_.tasks->topology().HomeOf(principal.contractor), seq, life, kDurableTimeout));
+      {parts_.tasks->topology().HomeOf(principal.contractor), seq, life}, kDurableTimeout));
   response = ToContractor(record);
   return absl::OkStatus();
 }
@@ -79,18 +108,13 @@ grpc::Status ContractorServiceImpl::PollOffers(grpc::ServerContext* context,
                  if (wait_ms < 0 || wait_ms > 30'000)
                    return FieldError("wait", "must be 0 to 30 s");
                  const absl::Time until = absl::Now() + absl::Milliseconds(wait_ms);
-                 while (true) {
-                   const uint64_t seen = hub_->sent();  // Before looking: none is missed.
-                   for (v1::Offer& offer : actions_.Offers(principal)) {
-                     *response->add_offers() = std::move(offer);
-                   }
-                   const absl::Duration left = until - absl::Now();
-                   if (response->offers_size() > 0 || left <= absl::ZeroDuration() ||
-                       context->IsCancelled()) {
-                     return absl::OkStatus();
-                   }
-                   hub_->AwaitOffer(seen, std::min(left, absl::Milliseconds(200)));
+                 OfferInbox inbox(hub_, principal.contractor);
+                 std::vector<v1::Offer> offers = actions_.Offers(principal);
+                 while (offers.empty() && absl::Now() < until && !context->IsCancelled()) {
+                   offers = inbox.Await(std::min(until - absl::Now(), kLookForCancel));
                  }
+                 for (v1::Offer& offer : offers) *response->add_offers() = std::move(offer);
+                 return absl::OkStatus();
                });
 }
 
@@ -116,7 +140,9 @@ grpc::Status ContractorServiceImpl::SubmitAnnotation(grpc::ServerContext* contex
                                                      v1::Receipt* response) {
   return Serve(parts_, *context, absl::StrCat(kService, "SubmitAnnotation"),
                [&](const Principal& principal) -> absl::Status {
-                 ASSIGN_OR_RETURN(*response, actions_.Submit(principal, *request));
+                 ASSIGN_OR_RETURN(Answered answered, actions_.Submit(principal, *request));
+                 RETURN_IF_ERROR(parts_.follower->AwaitDurable(answered.change, kDurableTimeout));
+                 *response = std::move(answered.receipt);
                  return absl::OkStatus();
                });
 }
@@ -132,7 +158,11 @@ grpc::Status ContractorServiceImpl::ReportTask(grpc::ServerContext* context,
                                                const v1::ReportTaskRequest* request,
                                                v1::ReportTaskResponse*) {
   return Serve(parts_, *context, absl::StrCat(kService, "ReportTask"),
-               [&](const Principal& principal) { return actions_.Report(principal, *request); });
+               [&](const Principal& principal) -> absl::Status {
+                 ASSIGN_OR_RETURN(const store::PendingChange change,
+                                  actions_.Report(principal, *request));
+                 return parts_.follower->AwaitDurable(change, kDurableTimeout);
+               });
 }
 
 }  // namespace fairlead::api

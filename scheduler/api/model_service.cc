@@ -55,7 +55,8 @@ absl::Status ModelServiceImpl::Change(
   RETURN_IF_ERROR(change(record));
   const uint64_t life = parts_.follower->Life();
   ASSIGN_OR_RETURN(uint64_t seq, parts_.registry_store->PutModel(record));
-  RETURN_IF_ERROR(parts_.follower->AwaitDurable(store::kRegistrySlot, seq, life, kDurableTimeout));
+  RETURN_IF_ERROR(
+      parts_.follower->AwaitDurable({store::kRegistrySlot, seq, life}, kDurableTimeout));
   record.set_revision(record.revision() + 1);
   response = ToModel(record);
   return absl::OkStatus();

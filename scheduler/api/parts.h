@@ -43,7 +43,7 @@ constexpr absl::Duration kDurableTimeout = absl::Seconds(10);
 // follower's from before the call that made it.
 inline absl::Status AwaitTask(const Parts& parts, absl::string_view project, uint64_t seq,
                               uint64_t life) {
-  return parts.follower->AwaitDurable(parts.tasks->topology().ShardOf(project), seq, life,
+  return parts.follower->AwaitDurable({parts.tasks->topology().ShardOf(project), seq, life},
                                       kDurableTimeout);
 }
 

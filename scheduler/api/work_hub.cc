@@ -1,6 +1,7 @@
 #include "scheduler/api/work_hub.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "common/base/log.h"
@@ -35,8 +36,6 @@ void WorkHub::Deliver(const std::string& contractor, const v1::WorkResponse& res
     MutexLock lock(&mu_);
     auto found = open_.find(contractor);
     if (found != open_.end()) streams = found->second;
-    ++sent_;
-    offered_.NotifyAll();
   }
   for (const auto& stream : streams) stream->Deliver(response);
 }
@@ -46,9 +45,10 @@ void WorkHub::Apply(const store::v1::Event& event, int64_t) {
   if (event.has_placement()) {
     const store::v1::Placement& place = event.placement();
     if (place.state() == store::v1::Placement::OFFERED) {
-      absl::StatusOr<store::v1::ProjectRecord> project = registry_->Project(event.project());
+      const absl::StatusOr<store::SharedProjectRecord> project =
+          registry_->SharedProject(event.project());
       if (!project.ok()) return;
-      *response.mutable_offer() = ToOffer(*project, event.key(), place);
+      *response.mutable_offer() = ToOffer(**project, event.key(), place);
       Deliver(place.contractor(), response);
     } else if (place.state() == store::v1::Placement::LAPSED ||
                place.state() == store::v1::Placement::OVERDUE) {
@@ -73,44 +73,30 @@ std::shared_ptr<WorkSubscription> WorkHub::Subscribe(const std::string& contract
 
 void WorkHub::Unsubscribe(const std::shared_ptr<WorkSubscription>& subscription) {
   subscription->Close();
-  bool last = false;
+  bool leaves = subscription->credit() > 0;
   {
     MutexLock lock(&mu_);
     auto& streams = open_[subscription->contractor()];
     streams.erase(std::remove(streams.begin(), streams.end(), subscription), streams.end());
-    last = streams.empty();
-    if (last) open_.erase(subscription->contractor());
+    for (const auto& other : streams) leaves = leaves && other->credit() == 0;
+    if (streams.empty()) open_.erase(subscription->contractor());
   }
   // Presence would end by itself; saying so keeps offers from lapsing with nobody there.
-  if (last) homes_->SetPresence(subscription->contractor(), 0, kPresenceLifetime).IgnoreError();
+  if (leaves) homes_->SetPresence(subscription->contractor(), 0, kPresenceLifetime).IgnoreError();
 }
 
 void WorkHub::RunOnce() {
-  std::vector<std::shared_ptr<WorkSubscription>> streams;
+  std::map<std::string, int32_t> credits;
   {
     MutexLock lock(&mu_);
-    for (const auto& [contractor, open] : open_)
-      streams.insert(streams.end(), open.begin(), open.end());
-  }
-  for (const auto& stream : streams) {
-    if (stream->credit() == 0) continue;
-    absl::Status status =
-        homes_->SetPresence(stream->contractor(), stream->credit(), kPresenceLifetime);
-    if (!status.ok()) {
-      FAIRLEAD_LOG(WARNING) << "presence not renewed: " << status.message();
-      return;
+    for (const auto& [contractor, open] : open_) {
+      for (const auto& stream : open) {
+        if (stream->credit() > 0) credits[contractor] = stream->credit();
+      }
     }
   }
-}
-
-uint64_t WorkHub::sent() const {
-  MutexLock lock(&mu_);
-  return sent_;
-}
-
-void WorkHub::AwaitOffer(uint64_t seen, absl::Duration timeout) {
-  MutexLock lock(&mu_);
-  if (sent_ == seen) offered_.WaitFor(&mu_, absl::ToChronoMilliseconds(timeout));
+  const absl::Status status = homes_->SetPresence(credits, kPresenceLifetime);
+  if (!status.ok()) FAIRLEAD_LOG(WARNING) << "presence not renewed: " << status.message();
 }
 
 }  // namespace fairlead::api

@@ -50,7 +50,9 @@ class WorkHub final : public store::EventSink {
 
   void Apply(const store::v1::Event& event, int64_t position) override;
 
-  // Held until Unsubscribe; a newer stream of the same contractor is served beside the older.
+  // Held until Unsubscribe; a newer stream of the same contractor is served beside the older. What
+  // is offered from now on is delivered, whether or not the TaskView has it yet: who wants all of
+  // it subscribes first and looks at the view then.
   std::shared_ptr<WorkSubscription> Subscribe(const std::string& contractor,
                                               WorkSubscription::Send send);
   void Unsubscribe(const std::shared_ptr<WorkSubscription>& subscription);
@@ -58,20 +60,13 @@ class WorkHub final : public store::EventSink {
   // LOOP: keeps the presence of the open streams alive. Call it at least every 20 s.
   void RunOnce();
 
-  // How often something was sent to anybody so far.
-  uint64_t sent() const;
-  // Waits until more than `seen` was sent, or for `timeout`: the caller looks for itself.
-  void AwaitOffer(uint64_t seen, absl::Duration timeout);
-
  private:
   void Deliver(const std::string& contractor, const v1::WorkResponse& response);
 
   const store::RegistryView* const registry_;
   const dispatch::TaskView* const view_;
   store::HomeStore* const homes_;
-  mutable Mutex mu_;
-  CondVar offered_;
-  uint64_t sent_ ABSL_GUARDED_BY(mu_) = 0;
+  Mutex mu_;
   absl::flat_hash_map<std::string, std::vector<std::shared_ptr<WorkSubscription>>> open_
       ABSL_GUARDED_BY(mu_);
 };

@@ -38,10 +38,7 @@ class WorkStream final : public grpc::ServerBidiReactor<v1::WorkRequest, v1::Wor
       executor_.Add([this] { Close(); });
       return;
     }
-    executor_.Add([this] {
-      Handle(request_);
-      StartRead(&request_);
-    });
+    executor_.Add([this] { Handle(request_); });
   }
 
   void OnWriteDone(bool ok) override {
@@ -115,48 +112,69 @@ class WorkStream final : public grpc::ServerBidiReactor<v1::WorkRequest, v1::Wor
     if (!status.ok()) Refuse("", status);
   }
 
+  // Ends, now or later, with StartRead.
   void Handle(const v1::WorkRequest& request) {
-    v1::WorkResponse response;
-    absl::Status status;
-    std::string assignment;
     switch (request.event_case()) {
       case v1::WorkRequest::kCredit:
-        return SetCredit(request.credit().credit());
-      case v1::WorkRequest::kAccept: {
-        assignment = request.accept().assignment();
-        absl::StatusOr<v1::Assignment> accepted = actions_.Accept(principal_, request.accept());
-        status = accepted.status();
-        if (accepted.ok()) *response.mutable_assignment() = *std::move(accepted);
-        break;
-      }
-      case v1::WorkRequest::kSubmit: {
-        assignment = request.submit().assignment();
-        absl::StatusOr<v1::Receipt> receipt = actions_.Submit(principal_, request.submit());
-        status = receipt.status();
-        if (receipt.ok()) *response.mutable_receipt() = *std::move(receipt);
-        break;
-      }
-      case v1::WorkRequest::kDecline:
-        assignment = request.decline().assignment();
-        status = actions_.Decline(principal_, request.decline());
-        break;
-      case v1::WorkRequest::kReturnAssignment:
-        assignment = request.return_assignment().assignment();
-        status = actions_.Return(principal_, request.return_assignment());
-        break;
+        SetCredit(request.credit().credit());
+        return StartRead(&request_);
+      case v1::WorkRequest::kAccept:
+        return Accept(request.accept());
+      case v1::WorkRequest::kSubmit:
+        return Submit(request.submit());
       case v1::WorkRequest::kReport:
-        assignment = request.report().assignment();
-        status = actions_.Report(principal_, request.report());
-        break;
+        return Report(request.report());
+      case v1::WorkRequest::kDecline:
+        return Done(request.decline().assignment(),
+                    actions_.Decline(principal_, request.decline()));
+      case v1::WorkRequest::kReturnAssignment:
+        return Done(request.return_assignment().assignment(),
+                    actions_.Return(principal_, request.return_assignment()));
       case v1::WorkRequest::EVENT_NOT_SET:
-        status = FieldError("event", "is required");
-        break;
+        return Done("", FieldError("event", "is required"));
     }
+  }
+
+  void Accept(const v1::AcceptOfferRequest& request) {
+    absl::StatusOr<v1::Assignment> accepted = actions_.Accept(principal_, request);
+    v1::WorkResponse response;
+    if (accepted.ok()) *response.mutable_assignment() = *std::move(accepted);
+    Done(request.assignment(), accepted.status(), std::move(response));
+  }
+
+  void Submit(const v1::SubmitAnnotationRequest& request) {
+    absl::StatusOr<Answered> answered = actions_.Submit(principal_, request);
+    if (!answered.ok()) return Done(request.assignment(), answered.status());
+    v1::WorkResponse response;
+    *response.mutable_receipt() = std::move(answered->receipt);
+    DoneWhenDurable(request.assignment(), answered->change, std::move(response));
+  }
+
+  void Report(const v1::ReportTaskRequest& request) {
+    const absl::StatusOr<store::PendingChange> change = actions_.Report(principal_, request);
+    if (!change.ok()) return Done(request.assignment(), change.status());
+    DoneWhenDurable(request.assignment(), *change, {});
+  }
+
+  void DoneWhenDurable(const std::string& assignment, const store::PendingChange& change,
+                       v1::WorkResponse response) {
+    // No read is under way until then, so that the stream cannot end under it.
+    parts_.follower->WhenDurable(
+        change, kDurableTimeout,
+        [this, assignment, response = std::move(response)](const absl::Status& status) {
+          Done(assignment, status, response);
+        });
+  }
+
+  // One event is handled: `response`, unless it is empty, or why not; then the next.
+  void Done(const std::string& assignment, const absl::Status& status,
+            v1::WorkResponse response = {}) {
     if (!status.ok()) {
       Refuse(assignment, status);
     } else if (response.event_case() != v1::WorkResponse::EVENT_NOT_SET) {
       Send(std::move(response));
     }
+    StartRead(&request_);
   }
 
   const Parts& parts_;
@@ -166,7 +184,7 @@ class WorkStream final : public grpc::ServerBidiReactor<v1::WorkRequest, v1::Wor
   grpc::CallbackServerContext* const context_;
   Principal principal_;
   std::shared_ptr<WorkSubscription> subscription_;
-  v1::WorkRequest request_;  // Between OnReadDone and StartRead the executor's, else gRPC's.
+  v1::WorkRequest request_;  // Between OnReadDone and StartRead ours, else gRPC's.
 
   Mutex mu_;
   std::deque<v1::WorkResponse> outbound_ ABSL_GUARDED_BY(mu_);  // The front is being written.

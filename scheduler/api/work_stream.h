@@ -1,5 +1,6 @@
 // One contractor's Work stream as a callback reactor. Events of a stream are handled one after the
-// other on the executor; answers leave one at a time. A stream that does not drain is cut.
+// other on the executor, which an answer leaves while the log is synced; responses leave one at a
+// time. A stream that does not drain is cut.
 #pragma once
 
 #include <grpcpp/server_context.h>

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
+#include "common/base/thread_name.h"
 #include "common/redis/keys.h"
 
 namespace fairlead::store {
@@ -17,6 +18,11 @@ constexpr uint64_t kKeepBehind =
     10'000;  // Events kept in a stream behind the log, for other readers.
 constexpr absl::Duration kBlock = absl::Milliseconds(500);
 constexpr absl::Duration kRetry = absl::Milliseconds(200);
+
+absl::Status NotDurableYet() {
+  return Error(absl::StatusCode::kDeadlineExceeded, "NOT_DURABLE_YET",
+               "the change is made but not yet durable; repeat the call to be sure");
+}
 
 }  // namespace
 
@@ -44,13 +50,20 @@ void EventFollower::Quiesce() {
 }
 
 void EventFollower::Reset(absl::string_view name, uint64_t cursor) {
-  MutexLock lock(&mu_);
-  for (auto& slot : slots_) {
-    if (slot->name != name) continue;
-    slot->cursor = cursor;
+  {
+    MutexLock lock(&mu_);
+    if (Slot* slot = Find(name); slot != nullptr) slot->cursor = cursor;
+    ++life_;
+    advanced_.NotifyAll();
   }
-  ++life_;
-  advanced_.NotifyAll();
+  for (auto& slot : slots_) Settle(slot.get());
+}
+
+EventFollower::Slot* EventFollower::Find(absl::string_view name) const {
+  for (const auto& slot : slots_) {
+    if (slot->name == name) return slot.get();
+  }
+  return nullptr;
 }
 
 uint64_t EventFollower::Life() const {
@@ -66,11 +79,14 @@ void EventFollower::Stop() {
   stopping_.store(true);
   for (auto& slot : slots_) {
     if (slot->thread.joinable()) slot->thread.join();
+    Settle(slot.get());
   }
 }
 
 void EventFollower::Follow(Slot* slot) {
+  NameThread(absl::StrCat("follow-", slot->name));
   while (!stopping_.load()) {
+    Settle(slot);
     {
       // Busy first, then a look at the gate: whoever closed it and finds nobody busy is alone.
       MutexLock lock(&mu_);
@@ -139,8 +155,8 @@ absl::Status EventFollower::FollowOnce(Slot* slot) {
   {
     MutexLock lock(&mu_);
     slot->cursor = cursor + events.size();
-    advanced_.NotifyAll();
   }
+  Settle(slot);
   Trim(slot, cursor + events.size());
   return absl::OkStatus();
 }
@@ -178,26 +194,77 @@ void EventFollower::Trim(Slot* slot, uint64_t cursor) {
   }
 }
 
-absl::Status EventFollower::AwaitDurable(absl::string_view name, uint64_t seq, uint64_t life,
-                                         absl::Duration timeout) {
-  if (seq == 0) return absl::OkStatus();
-  const absl::Time deadline = absl::Now() + timeout;
-  MutexLock lock(&mu_);
-  Slot* slot = nullptr;
-  for (auto& candidate : slots_) {
-    if (candidate->name == name) slot = candidate.get();
-  }
-  if (slot == nullptr) return absl::InternalError(absl::StrCat("slot ", name, " is not followed"));
-  while (slot->cursor < seq || life_ != life) {
-    RETURN_IF_ERROR(gate_->Held());
-    const absl::Duration left = deadline - absl::Now();
-    if (left <= absl::ZeroDuration() || life_ != life) {
-      return Error(absl::StatusCode::kDeadlineExceeded, "NOT_DURABLE_YET",
-                   "the change is made but not yet durable; repeat the call to be sure");
+std::optional<absl::Status> EventFollower::Verdict(const Slot& slot, const Waiter& waiter,
+                                                   const absl::Status& held, absl::Time now) const {
+  if (waiter.life != life_) return NotDurableYet();
+  if (slot.cursor >= waiter.seq) return absl::OkStatus();
+  if (stopping_.load()) return absl::UnavailableError("the scheduler is shutting down");
+  if (!held.ok()) return held;
+  if (waiter.deadline <= now) return NotDurableYet();
+  return std::nullopt;
+}
+
+void EventFollower::Settle(Slot* slot) {
+  std::vector<std::pair<Waiter, absl::Status>> over;
+  {
+    const absl::Status held = gate_->Held();
+    MutexLock lock(&mu_);
+    if (slot->waiters.empty()) return;
+    const absl::Time now = absl::Now();
+    std::vector<Waiter> left;
+    for (Waiter& waiter : slot->waiters) {
+      std::optional<absl::Status> verdict = Verdict(*slot, waiter, held, now);
+      if (verdict.has_value()) {
+        over.emplace_back(std::move(waiter), *std::move(verdict));
+      } else {
+        left.push_back(std::move(waiter));
+      }
     }
-    advanced_.WaitFor(&mu_, absl::ToChronoMilliseconds(std::min(left, absl::Milliseconds(200))));
+    slot->waiters = std::move(left);
   }
-  return absl::OkStatus();
+  for (auto& [waiter, status] : over) waiter.done(status);
+}
+
+void EventFollower::WhenDurable(const PendingChange& change, absl::Duration timeout,
+                                std::function<void(const absl::Status&)> done) {
+  if (change.seq == 0) return done(absl::OkStatus());
+  const absl::Status held = gate_->Held();
+  const absl::Time now = absl::Now();
+  Waiter waiter{change.seq, change.life, now + timeout, std::move(done)};
+  std::optional<absl::Status> verdict;
+  {
+    MutexLock lock(&mu_);
+    Slot* slot = Find(change.slot);
+    if (slot == nullptr) {
+      verdict = absl::InternalError(absl::StrCat("slot ", change.slot, " is not followed"));
+    } else {
+      verdict = Verdict(*slot, waiter, held, now);
+      if (!verdict.has_value()) slot->waiters.push_back(std::move(waiter));
+    }
+  }
+  if (verdict.has_value()) waiter.done(*verdict);
+}
+
+absl::Status EventFollower::AwaitDurable(const PendingChange& change, absl::Duration timeout) {
+  struct Wait {
+    Mutex mu;
+    CondVar over;
+    std::optional<absl::Status> status ABSL_GUARDED_BY(mu);
+  };
+  auto wait = std::make_shared<Wait>();
+  const absl::Time deadline = absl::Now() + timeout;
+  WhenDurable(change, timeout, [wait](const absl::Status& status) {
+    MutexLock lock(&wait->mu);
+    wait->status = status;
+    wait->over.NotifyAll();
+  });
+  MutexLock lock(&wait->mu);
+  while (!wait->status.has_value()) {
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) return NotDurableYet();
+    wait->over.WaitFor(&wait->mu, absl::ToChronoMilliseconds(left + absl::Milliseconds(1)));
+  }
+  return *wait->status;
 }
 
 uint64_t EventFollower::DurableSeq(absl::string_view name) const {

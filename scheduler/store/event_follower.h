@@ -8,7 +8,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,6 +27,13 @@
 
 namespace fairlead::store {
 
+// A transition that took place, to be acknowledged once it is durable.
+struct PendingChange {
+  std::string slot;
+  uint64_t seq = 0;   // 0: there is nothing to wait for.
+  uint64_t life = 0;  // EventFollower::Life() from before the call that made it.
+};
+
 class EventFollower {
  public:
   // `sinks` get every event after it is durable, in the order given. All pointers outlive this.
@@ -40,17 +49,19 @@ class EventFollower {
   // Moves a slot's cursor; only while quiescent.
   void Reset(absl::string_view slot, uint64_t cursor);
   void Run();   // Starts the threads.
-  void Stop();  // Joins them; idempotent.
+  void Stop();  // Joins them, ends all waiting with UNAVAILABLE; idempotent.
 
   // Grows whenever recovery moves a cursor. Redis that lost its tail gives a number out twice:
   // `seq` of one life means nothing in the next. Taken before the call that returns the seq.
   uint64_t Life() const;
-  // Returns once event `seq` of `slot` is on disk and every sink has it; seq 0 at once.
-  // DEADLINE_EXCEEDED / NOT_DURABLE_YET when it takes longer than `timeout`, or when `life` is
-  // over: the transition took place, but may be lost with the machine. The same as UNAVAILABLE
-  // while the gate is held.
-  absl::Status AwaitDurable(absl::string_view slot, uint64_t seq, uint64_t life,
-                            absl::Duration timeout);
+  // Returns once the change is on disk and every sink has it. DEADLINE_EXCEEDED / NOT_DURABLE_YET
+  // when it takes longer than `timeout`, or when its life is over: the transition took place, but
+  // may be lost with the machine. The same as UNAVAILABLE while the gate is held.
+  absl::Status AwaitDurable(const PendingChange& change, absl::Duration timeout);
+  // The same without holding a thread: calls `done` once, at once or from a follower's thread,
+  // which it must not block. Timeout and held gate are noticed within half a second.
+  void WhenDurable(const PendingChange& change, absl::Duration timeout,
+                   std::function<void(const absl::Status&)> done);
 
   // Up to which event of `slot` the record log holds everything; 0 for a slot not followed.
   uint64_t DurableSeq(absl::string_view slot) const;
@@ -58,12 +69,18 @@ class EventFollower {
   uint64_t DurableTotal() const;
 
  private:
+  struct Waiter {
+    uint64_t seq = 0, life = 0;
+    absl::Time deadline;
+    std::function<void(const absl::Status&)> done;
+  };
   struct Slot {
     std::string name;
     std::unique_ptr<redis::Connection> connection;
-    uint64_t cursor = 0;     // Guarded by mu_.
-    bool busy = false;       // Guarded by mu_: between reading and logging.
-    uint64_t last_trim = 0;  // The slot's thread only.
+    uint64_t cursor = 0;          // Guarded by mu_.
+    bool busy = false;            // Guarded by mu_: between reading and logging.
+    uint64_t last_trim = 0;       // The slot's thread only.
+    std::vector<Waiter> waiters;  // Guarded by mu_.
     std::thread thread;
   };
 
@@ -71,6 +88,13 @@ class EventFollower {
   absl::Status FollowOnce(Slot* slot);
   absl::Status Log(const std::vector<v1::Event>& events, std::vector<int64_t>& positions);
   void Trim(Slot* slot, uint64_t cursor);
+  Slot* Find(absl::string_view name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What a waiter is told now; nothing while it has to wait on.
+  std::optional<absl::Status> Verdict(const Slot& slot, const Waiter& waiter,
+                                      const absl::Status& held, absl::Time now) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Tells those whose wait is over.
+  void Settle(Slot* slot);
 
   const redis::RedisOptions redis_;
   RecordLog* const log_;

@@ -1,10 +1,18 @@
 #include "scheduler/store/home_store.h"
 
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/redis/keys.h"
 
 namespace fairlead::store {
+namespace {
+
+constexpr size_t kPresenceBatch = 256;  // So that nobody waits long behind it.
+
+}  // namespace
 
 absl::StatusOr<uint64_t> HomeStore::PutContractor(const v1::ContractorRecord& record) {
   const std::string home = topology_.HomeOf(record.contractor());
@@ -16,15 +24,43 @@ absl::StatusOr<uint64_t> HomeStore::PutContractor(const v1::ContractorRecord& re
   return outcome.seq;
 }
 
+Invocation HomeStore::PresenceCall(const std::string& home, absl::string_view contractor,
+                                   int32_t credit, absl::Duration lifetime) {
+  return {"fl_home_presence",
+          {redis::PresenceKey(home), redis::CreditKey(home)},
+          {std::string(contractor), absl::StrCat(credit),
+           absl::StrCat(absl::ToInt64Milliseconds(lifetime))}};
+}
+
 absl::Status HomeStore::SetPresence(absl::string_view contractor, int32_t credit,
                                     absl::Duration lifetime) {
   const std::string home = topology_.HomeOf(contractor);
-  return caller_
-      ->Invoke(home, {"fl_home_presence",
-                      {redis::PresenceKey(home), redis::CreditKey(home)},
-                      {std::string(contractor), absl::StrCat(credit),
-                       absl::StrCat(absl::ToInt64Milliseconds(lifetime))}})
-      .status();
+  return caller_->Invoke(home, PresenceCall(home, contractor, credit, lifetime)).status();
+}
+
+absl::Status HomeStore::SetPresence(const std::map<std::string, int32_t>& credits,
+                                    absl::Duration lifetime) {
+  std::map<std::string, std::vector<Invocation>> by_home;
+  absl::Status first;
+  const auto send = [&](const std::string& home, std::vector<Invocation>& calls) {
+    const absl::StatusOr<std::vector<Outcome>> outcomes =
+        caller_->InvokeAll(home, std::exchange(calls, {}));
+    first.Update(outcomes.status());
+    if (!outcomes.ok()) return;
+    for (const Outcome& outcome : *outcomes) {
+      if (!outcome.ok()) first.Update(absl::UnavailableError(outcome.code));
+    }
+  };
+  for (const auto& [contractor, credit] : credits) {
+    const std::string home = topology_.HomeOf(contractor);
+    std::vector<Invocation>& calls = by_home[home];
+    calls.push_back(PresenceCall(home, contractor, credit, lifetime));
+    if (calls.size() >= kPresenceBatch) send(home, calls);
+  }
+  for (auto& [home, calls] : by_home) {
+    if (!calls.empty()) send(home, calls);
+  }
+  return first;
 }
 
 absl::StatusOr<bool> HomeStore::Fold(absl::string_view home, absl::string_view task_slot,

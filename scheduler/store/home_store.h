@@ -29,6 +29,8 @@ class HomeStore {
   absl::StatusOr<uint64_t> PutContractor(const v1::ContractorRecord& record);
   // `credit` offers at a time for `lifetime`; 0 goes offline.
   absl::Status SetPresence(absl::string_view contractor, int32_t credit, absl::Duration lifetime);
+  // The same for many, of each the credit, in few round trips. The first error, if any.
+  absl::Status SetPresence(const std::map<std::string, int32_t>& credits, absl::Duration lifetime);
   // Adds the pay of the events (from, to] of `task_slot` in one home, exactly once: false when the
   // cursor is not at `from` (somebody folded further).
   absl::StatusOr<bool> Fold(absl::string_view home, absl::string_view task_slot, uint64_t from,
@@ -37,6 +39,9 @@ class HomeStore {
   absl::StatusOr<PayDelta> Balance(absl::string_view contractor) const;
 
  private:
+  static Invocation PresenceCall(const std::string& home, absl::string_view contractor,
+                                 int32_t credit, absl::Duration lifetime);
+
   const SlotCaller* const caller_;
   const Topology topology_;
 };

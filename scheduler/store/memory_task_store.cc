@@ -137,14 +137,18 @@ absl::StatusOr<Accepted> MemoryTaskStore::Accept(const TaskRef& ref, absl::strin
   if (entry == nullptr) return NoSuchTask(ref.task);
   Place* place = FindPlace(entry, contractor, token);
   if (place == nullptr) return LeaseLost(ref.task);
-  if (place->is.state() == Placement::ACCEPTED) return Accepted{place->is.deadline_ms(), 0};
+  const auto accepted = [&](uint64_t seq) {
+    return Accepted{place->is.deadline_ms(), seq, entry->state.record, entry->state.has_prelabel,
+                    entry->state.prelabel};
+  };
+  if (place->is.state() == Placement::ACCEPTED) return accepted(0);
   if (place->is.state() == Placement::SUBMITTED) return AlreadySubmitted();
   if (place->is.state() != Placement::OFFERED || place->is.deadline_ms() < NowMs())
     return LeaseLost(ref.task);
   place->is.set_state(Placement::ACCEPTED);
   place->accepted_ms = NowMs();
   place->is.set_deadline_ms(NowMs() + place->is.work_ms());
-  return Accepted{place->is.deadline_ms(), Emit(ref.project)};
+  return accepted(Emit(ref.project));
 }
 
 absl::StatusOr<uint64_t> MemoryTaskStore::Release(const TaskRef& ref, absl::string_view contractor,

@@ -146,7 +146,17 @@ absl::StatusOr<Accepted> RedisTaskStore::Accept(const TaskRef& ref, absl::string
                                                 absl::string_view token) {
   ASSIGN_OR_RETURN(Outcome outcome,
                    InvokeTask("accept", ref, {std::string(contractor), std::string(token)}));
-  if (outcome.ok()) return Accepted{outcome.Int(0), outcome.seq};
+  if (outcome.ok()) {
+    Accepted accepted;
+    accepted.deadline_ms = outcome.Int(0);
+    accepted.seq = outcome.seq;
+    if (!accepted.record.ParseFromString(outcome.Text(1))) {
+      return absl::DataLossError(absl::StrCat("the record of task ", ref.task, " is damaged"));
+    }
+    const std::string prelabel = outcome.Text(2);
+    accepted.has_prelabel = !prelabel.empty() && accepted.prelabel.ParseFromString(prelabel);
+    return accepted;
+  }
   if (outcome.code == "LEASE_LOST") return LeaseLost(ref.task);
   if (outcome.code == "STATE") {
     return AlreadySubmitted();
@@ -270,6 +280,53 @@ absl::StatusOr<TaskState> RedisTaskStore::Load(const TaskRef& ref) const {
     return NoSuchTask(ref.task);
   ParsePlaces(replies[1], state);
   return state;
+}
+
+absl::StatusOr<std::vector<TaskState>> RedisTaskStore::LoadAll(
+    absl::string_view slot, const std::vector<std::string>& tasks) const {
+  std::vector<redis::Arguments> reads;
+  reads.reserve(2 * tasks.size());
+  for (const std::string& task : tasks) {
+    reads.push_back({"HGETALL", redis::TaskKey(slot, task)});
+    reads.push_back({"HGETALL", redis::PlacesKey(slot, task)});
+  }
+  ASSIGN_OR_RETURN(const std::vector<redis::Reply> replies, caller_->pool().Pipeline(reads));
+  std::vector<TaskState> states;
+  states.reserve(tasks.size());
+  for (size_t i = 0; i + 1 < replies.size(); i += 2) {
+    TaskState state;
+    if (!ParseTask(replies[i], state)) continue;
+    ParsePlaces(replies[i + 1], state);
+    states.push_back(std::move(state));
+  }
+  return states;
+}
+
+absl::StatusOr<std::vector<absl::Status>> RedisTaskStore::Conclude(
+    absl::string_view slot, const std::vector<Conclusion>& conclusions) {
+  std::vector<Invocation> calls;
+  calls.reserve(conclusions.size());
+  for (const Conclusion& one : conclusions) {
+    const std::string version = absl::StrCat(one.version);
+    if (one.label.has_value()) {
+      calls.push_back(
+          TaskInvocation("complete", one.ref, {version, one.label->SerializeAsString()}));
+    } else if (!one.broken.empty()) {
+      calls.push_back(
+          TaskInvocation("finish", one.ref, {Task::State_Name(Task::DEAD), one.broken}));
+    } else {
+      calls.push_back(TaskInvocation("set_want", one.ref, {version, absl::StrCat(one.want)}));
+    }
+  }
+  ASSIGN_OR_RETURN(const std::vector<Outcome> outcomes, caller_->InvokeAll(slot, calls));
+  std::vector<absl::Status> statuses;
+  statuses.reserve(outcomes.size());
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    const bool known = outcomes[i].ok() || outcomes[i].code == "STALE" ||
+                       outcomes[i].code == "TERMINAL" || outcomes[i].code == "NOT_FOUND";
+    statuses.push_back(known ? absl::OkStatus() : Unexpected(calls[i].function, outcomes[i]));
+  }
+  return statuses;
 }
 
 absl::StatusOr<ProjectCounts> RedisTaskStore::Counts(absl::string_view project) const {

@@ -42,6 +42,9 @@ struct OfferTerms {
 struct Accepted {
   int64_t deadline_ms = 0;
   uint64_t seq = 0;
+  v1::TaskRecord record;  // As submitted.
+  bool has_prelabel = false;
+  v1::PrelabelRecord prelabel;
 };
 
 struct Annotated {

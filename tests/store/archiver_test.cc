@@ -82,7 +82,7 @@ class ArchiverTest : public ::testing::Test {
     return seq.ok() ? seq->AsInt() : -1;
   }
   void AwaitLogged() {
-    ASSERT_OK(follower_->AwaitDurable("s0", static_cast<uint64_t>(Events()), follower_->Life(),
+    ASSERT_OK(follower_->AwaitDurable({"s0", static_cast<uint64_t>(Events()), follower_->Life()},
                                       absl::Seconds(20)));
   }
   int RunOnce(const Retention& retention = Retention()) {

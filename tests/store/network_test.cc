@@ -129,7 +129,8 @@ class LostTailTest : public ::testing::Test {
           "s0", {{Ref(id), who, "as-" + who, "t-" + who, absl::Hours(1), absl::Hours(1)}}));
       ASSERT_OK(store_->Accept(Ref(id), who, "t-" + who));
     }
-    ASSERT_OK(follower_->AwaitDurable("s0", submitted->seq, follower_->Life(), absl::Seconds(20)));
+    ASSERT_OK(
+        follower_->AwaitDurable({"s0", submitted->seq, follower_->Life()}, absl::Seconds(20)));
   }
   absl::StatusOr<Annotated> Answer(const std::string& id, const std::string& who) {
     return store_->Annotate(Ref(id), who, "t-" + who, MakeAnnotation(id, who, "t-" + who));
@@ -183,7 +184,7 @@ TEST_F(LostTailTest, AnOlderFilePutBackRevivesNothingAndLosesNothingAcknowledged
   ASSERT_NO_FATAL_FAILURE(Submit("c", {}));
   auto ended = store_->End(Ref("c"), Task::CANCELLED, "no need");
   ASSERT_OK(ended);
-  ASSERT_OK(follower_->AwaitDurable("s0", *ended, follower_->Life(), absl::Seconds(20)));
+  ASSERT_OK(follower_->AwaitDurable({"s0", *ended, follower_->Life()}, absl::Seconds(20)));
 
   server_->Kill();
   std::filesystem::remove_all(Aof());

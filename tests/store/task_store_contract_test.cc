@@ -185,10 +185,18 @@ TEST_P(TaskStoreContractTest, AcceptingNeedsTheTokenAndTheOfferWindow) {
   const auto accepted = store().Accept(Ref("a"), "ann", "t-ann");
   ASSERT_OK(accepted);
   EXPECT_EQ(accepted->deadline_ms, backend_->NowMs() + absl::ToInt64Milliseconds(kWorkWindow));
+  EXPECT_EQ(accepted->record.task(), "a");
+  EXPECT_FALSE(accepted->has_prelabel);
+  v1::PrelabelRecord read;
+  read.set_model_version("v1");
+  ASSERT_OK(store().Prelabel(Ref("a"), read));
   Advance(absl::Seconds(5));
   const auto again = store().Accept(Ref("a"), "ann", "t-ann");
   ASSERT_OK(again);
   EXPECT_EQ(again->deadline_ms, accepted->deadline_ms) << "a repetition gains no time";
+  EXPECT_EQ(again->record.task(), "a");
+  EXPECT_TRUE(again->has_prelabel);
+  EXPECT_EQ(again->prelabel.model_version(), "v1");
   ASSERT_OK(Answer("a", "ann"));
   ExpectReason(store().Accept(Ref("a"), "ann", "t-ann").status(),
                absl::StatusCode::kFailedPrecondition, "STATE_SUBMITTED");
