@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/redis/functions.h"
 #include "common/redis/keys.h"
@@ -40,6 +41,20 @@ TEST_F(SlotFunctionsTest, PayIsFoldedOnceByItsCursor) {
   EXPECT_EQ(*homes.FoldCursor("h0", "s0"), 7);
   EXPECT_EQ(homes.Balance("bob")->micros, 80'000);
   EXPECT_EQ(homes.Balance("bob")->annotations, 4);
+}
+
+TEST_F(SlotFunctionsTest, PresenceOfManyIsSetInFewRoundTrips) {
+  HomeStore homes(&backend_->caller(), Topology());
+  std::map<std::string, int32_t> credits;
+  for (int i = 0; i < 600; ++i) credits[absl::StrCat("person", i)] = 1 + i % 8;
+  ASSERT_OK(homes.SetPresence(credits, absl::Minutes(1)));
+  const auto stored = backend_->pool().Call({"HGETALL", redis::CreditKey("h0")});
+  ASSERT_OK(stored) << stored.status();
+  std::map<std::string, int32_t> there;
+  for (size_t i = 0; i + 1 < stored->elements.size(); i += 2) {
+    there[stored->elements[i].text] = static_cast<int32_t>(stored->elements[i + 1].AsInt());
+  }
+  for (const auto& [contractor, credit] : credits) EXPECT_EQ(there[contractor], credit);
 }
 
 TEST_F(SlotFunctionsTest, LeadershipIsHeldByOneTokenAtATime) {
