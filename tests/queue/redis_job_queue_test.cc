@@ -94,7 +94,10 @@ TEST_F(RedisJobQueueTest, FullServerRefusesNewJobsOnly) {
   ASSERT_TRUE(lane_->pool().Call({"CONFIG", "SET", "maxmemory", "1"}).ok());
   const absl::Status refused = queue().Enqueue(MakeJob("late"), 0).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(ReasonOf(refused), "STORE_FULL");
+  EXPECT_EQ(ReasonOf(refused), "QUEUE_FULL");
+  std::vector<std::vector<NewJob>> batches(1, std::vector<NewJob>(1));
+  batches[0][0].record = MakeJob("late");
+  EXPECT_EQ(ReasonOf(queue().EnqueueEach(batches).status()), "QUEUE_FULL");
 
   TickRequest request = MakeTick("s", 2);
   request.acks.resize(1);
