@@ -31,7 +31,15 @@ constexpr int kMaxReap = 100;
 constexpr size_t kMaxClasses = 64;
 constexpr size_t kStatsHead = 7;  // What stands before the classes.
 constexpr char kParkSeconds[] = "60";
+constexpr absl::string_view kEnqueue = "fl_lane3_enqueue";
 constexpr absl::string_view kTick = "fl_lane3_tick";
+
+// To who enqueues, a Redis at maxmemory is a queue that is full.
+absl::Status OrQueueFull(const absl::Status& status) {
+  if (ReasonOf(status) != "STORE_FULL") return status;
+  return Error(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
+               "redis is full: new jobs are refused until work has drained");
+}
 
 }  // namespace
 
@@ -153,8 +161,9 @@ absl::StatusOr<std::vector<bool>> RedisJobQueue::Added(const Reply& reply, size_
 
 absl::StatusOr<std::vector<bool>> RedisJobQueue::EnqueueBatch(const std::vector<NewJob>& jobs) {
   RETURN_IF_ERROR(ValidateJobs(jobs));
-  ASSIGN_OR_RETURN(const Reply reply, Call("fl_lane3_enqueue", EnqueueArguments(jobs, Numbers())));
-  return Added(reply, jobs.size());
+  const absl::StatusOr<Reply> reply = Call(kEnqueue, EnqueueArguments(jobs, Numbers()));
+  if (!reply.ok()) return OrQueueFull(reply.status());
+  return Added(*reply, jobs.size());
 }
 
 absl::StatusOr<std::vector<absl::StatusOr<std::vector<bool>>>> RedisJobQueue::EnqueueEach(
@@ -166,11 +175,12 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<bool>>>> RedisJobQueue::En
     calls.push_back(EnqueueArguments(jobs, numbers));
   }
   ASSIGN_OR_RETURN(const std::string incarnation, Incarnation());
-  ASSIGN_OR_RETURN(const std::vector<Reply> replies,
-                   CallAll(incarnation, "fl_lane3_enqueue", std::move(calls)));
+  const absl::StatusOr<std::vector<Reply>> replies =
+      CallAll(incarnation, kEnqueue, std::move(calls));
+  if (!replies.ok()) return OrQueueFull(replies.status());
   std::vector<absl::StatusOr<std::vector<bool>>> answers;
-  for (size_t i = 0; i < replies.size(); ++i) {
-    answers.push_back(Added(replies[i], batches[i].size()));
+  for (size_t i = 0; i < replies->size(); ++i) {
+    answers.push_back(Added((*replies)[i], batches[i].size()));
   }
   return answers;
 }

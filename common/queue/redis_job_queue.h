@@ -62,7 +62,8 @@ class RedisJobQueue final : public JobQueue {
   void EndWait();
 
   // Several calls in one round trip, in order: they leave together and are answered together.
-  // One Status for the transport and for a lane that is not open; otherwise one answer each.
+  // One Status for the transport, a lane that is not open and a full Redis (calls before the one
+  // that it refused count); otherwise one answer each.
   absl::StatusOr<std::vector<absl::StatusOr<TickResponse>>> TickAll(
       const std::vector<TickRequest>& requests);
   absl::StatusOr<std::vector<absl::StatusOr<std::vector<bool>>>> EnqueueEach(

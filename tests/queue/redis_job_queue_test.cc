@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "common/queue/job_codec.h"
 #include "common/queue/lane_wire.h"
@@ -94,7 +95,10 @@ TEST_F(RedisJobQueueTest, FullServerRefusesNewJobsOnly) {
   ASSERT_TRUE(lane_->pool().Call({"CONFIG", "SET", "maxmemory", "1"}).ok());
   const absl::Status refused = queue().Enqueue(MakeJob("late"), 0).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(ReasonOf(refused), "STORE_FULL");
+  EXPECT_EQ(ReasonOf(refused), "QUEUE_FULL");
+  std::vector<std::vector<NewJob>> batches(1, std::vector<NewJob>(1));
+  batches[0][0].record = MakeJob("late");
+  EXPECT_EQ(ReasonOf(queue().EnqueueEach(batches).status()), "QUEUE_FULL");
 
   TickRequest request = MakeTick("s", 2);
   request.acks.resize(1);
@@ -367,6 +371,67 @@ TEST_F(RedisJobQueueTest, UsesRedisTimeWithoutASimulation) {
   for (int i = 0; i < 1000 && reaped == 0; ++i) reaped = *real.Reap(1);
   EXPECT_EQ(reaped, 1);
   EXPECT_TRUE(real.Tick(request)->fenced);
+}
+
+// What `jobs` jobs of two flows do that come and go one by one, and what the lane says of them
+// then. `otherwise`: by calls that the functions do not take for single ones, with the same effect.
+std::string OneByOne(RedisLane& lane, int jobs, bool otherwise) {
+  RedisJobQueue& queue = lane.redis_queue();
+  std::vector<std::string> said;
+  std::vector<std::string> held;
+  EXPECT_TRUE(queue.SetRetention({1000, absl::Hours(1), 1024}).ok());
+  const auto tick = [&](int number) {
+    TickRequest request = MakeTick("s", 1);
+    if (otherwise) request.description = absl::StrCat(number);
+    if (held.size() > 2) {
+      request.acks.resize(1);
+      request.acks[0].token = held.front();
+      request.acks[0].result.set_seconds(number);
+      held.erase(held.begin());
+    }
+    const absl::StatusOr<TickResponse> response = queue.Tick(request);
+    ASSERT_TRUE(response.ok()) << response.status();
+    EXPECT_THAT(response->lost, IsEmpty());
+    for (const Lease& lease : response->leases) {
+      held.push_back(lease.token);
+      said.push_back(lease.job.job());
+    }
+  };
+  for (int i = 0; i < jobs; ++i) {
+    std::vector<NewJob> batch(otherwise ? 2 : 1);
+    for (NewJob& job : batch) {
+      job.record = MakeJob(absl::StrCat("j", i));
+      job.record.set_model(absl::StrCat("acme/", i % 3 == 0 ? "a" : "b"));
+      (*job.record.mutable_params())["more"] = std::string(i % 7 * 150, 'x');
+    }
+    const absl::StatusOr<std::vector<bool>> added = queue.EnqueueBatch(batch);
+    EXPECT_TRUE(added.ok() && added->front()) << added.status();
+    if (i % 4 != 3) tick(i);
+  }
+  for (int i = 0; i < jobs / 3; ++i) tick(i);
+  for (int i = 0; i < jobs; i += 9) {
+    const absl::StatusOr<JobView> view = queue.Inspect(absl::StrCat("j", i));
+    said.push_back(view.ok() ? absl::StrCat(static_cast<int>(view->state), view->result.seconds())
+                             : "forgotten");
+  }
+  for (const store::v1::JobFinished& one : lane.Finished()) said.push_back(one.job().job());
+  const absl::StatusOr<std::vector<LaneStats>> stats = queue.Stats();
+  EXPECT_TRUE(stats.ok()) << stats.status();
+  for (const LaneStats& one : *stats) {
+    said.push_back(absl::StrCat(one.kind, one.ready, " ", one.leased, " ", one.done));
+  }
+  return absl::StrJoin(said, " ");
+}
+
+TEST_F(RedisJobQueueTest, JobsThatComeOneByOneAreServedAsOthersAre) {
+  constexpr int kJobs = 1300;  // More than are remembered.
+  const std::string plain = OneByOne(*lane_, kJobs, /*otherwise=*/false);
+  EXPECT_GT(CallsOf(lane_->pool(), "hsetnx"), kJobs / 2);  // Else this compares nothing.
+  const std::unique_ptr<RedisLane> other = RedisLane::Create();
+  ASSERT_NE(other, nullptr);
+  EXPECT_EQ(plain, OneByOne(*other, kJobs, /*otherwise=*/true));
+  EXPECT_EQ(CallsOf(other->pool(), "hsetnx"), 0);
+  EXPECT_THAT(plain, ::testing::HasSubstr("forgotten"));
 }
 
 // A worker's Redis user may touch its lane and nothing else, and needs nothing else.

@@ -73,8 +73,9 @@ local LANE = '>I4I4I4I4BBI4dI4dI5dI5I5'
 local CLASS = '>dI4I4I4dI4'         -- virtual time, ready, delayed, leased, done, dead
 local FLOW = '>I4I4HI4dI4I4Bdd'     -- leased, waiting, weight, cap, rate, burst, backlog, paused, tokens, at
 local QUEUE = '>ddB'                -- pass, served ms, chains
-local CHAIN = '>hI5I5I4I4BHc0'      -- priority, first part, next part, entries, entries with a deadline,
+local ONE_CHAIN = 'hI5I5I4I4BHc0'   -- priority, first part, next part, entries, entries with a deadline,
                                     -- entries of the tail, its bytes, the tail
+local CHAIN, QUEUE_OF_ONE = '>' .. ONE_CHAIN, QUEUE .. ONE_CHAIN
 local PART = '>I5B'                 -- the part behind it, entries
 
 -- Tables are made with all their fields: each growth of one costs as much as a command.
@@ -132,17 +133,28 @@ local function note(s, list, value)
   of[#of + 1] = value
 end
 
+local function read_lane(text)
+  if not text then
+    return {live = 0, idle = 0, gone = 0, ended = 0, classes = 0, drain = 0, keep = 10000, age = 604800000,
+            bytes = 1024, forgot = 0, parts = 0, due = 0, first = 0, next = 0}
+  end
+  local live, idle, gone, ended, classes, drain, keep, age, bytes, forgot, parts, due, first, next_one =
+    unpack_struct(LANE, text)
+  return {live = live, idle = idle, gone = gone, ended = ended, classes = classes, drain = drain, keep = keep,
+          age = age, bytes = bytes, forgot = forgot, parts = parts, due = due, first = first, next = next_one}
+end
+
+local function lane_text(lane)
+  return pack(LANE, lane.live, lane.idle, lane.gone, lane.ended, lane.classes, lane.drain, lane.keep,
+    lane.age, lane.bytes, lane.forgot, lane.parts, lane.due, lane.first, lane.next)
+end
+
 local function lane_of(s)
   local lane = s.lane
-  if lane then return lane end
-  lane = {live = 0, idle = 0, gone = 0, ended = 0, classes = 0, drain = 0, keep = 10000,
-          age = 604800000, bytes = 1024, forgot = 0, parts = 0, due = 0, first = 0, next = 0}
-  local text = get(s, 'lane')
-  if text then
-    lane.live, lane.idle, lane.gone, lane.ended, lane.classes, lane.drain, lane.keep, lane.age,
-      lane.bytes, lane.forgot, lane.parts, lane.due, lane.first, lane.next = unpack_struct(LANE, text)
+  if not lane then
+    lane = read_lane(get(s, 'lane'))
+    s.lane = lane
   end
-  s.lane = lane
   return lane
 end
 
@@ -157,16 +169,35 @@ local function prefix_of(class)
   return prefix
 end
 
+-- The bounds of a class's scores in act.
+local BEHIND = {}
+local function from_of(class) return class * BAND end
+local function behind_of(class)
+  local behind = BEHIND[class]
+  if not behind then
+    behind = '(' .. int((class + 1) * BAND)
+    BEHIND[class] = behind
+  end
+  return behind
+end
+
+local function read_class(n, text)
+  local time, ready, delayed, leased, done, dead, at = unpack_struct(CLASS, text)
+  return {n = n, time = time, ready = ready, delayed = delayed, leased = leased, done = done, dead = dead,
+          name = sub(text, at)}
+end
+
+local function class_text(class)
+  return pack(CLASS, class.time, class.ready, class.delayed, class.leased, class.done, class.dead) ..
+    class.name
+end
+
 local function class_of(s, n)
   local class = s.classes[n]
-  if class then return class end
-  local at
-  class = {n = n, time = 0, ready = 0, delayed = 0, leased = 0, done = 0, dead = 0, name = ''}
-  local text = get(s, 'c' .. n)
-  class.time, class.ready, class.delayed, class.leased, class.done, class.dead, at =
-    unpack_struct(CLASS, text)
-  class.name = sub(text, at)
-  s.classes[n] = class
+  if not class then
+    class = read_class(n, get(s, 'c' .. n))
+    s.classes[n] = class
+  end
   return class
 end
 
@@ -189,149 +220,76 @@ local function class_named(s, guess, name)
   return n
 end
 
+local function read_flow(name, text)
+  if not text then
+    return {name = name, leased = 0, waiting = 0, weight = 1, cap = 0, rate = 0, burst = 0, backlog = 0,
+            paused = 0, tokens = 0, at = 0, parked = ''}
+  end
+  local leased, waiting, weight, cap, rate, burst, backlog, paused, tokens, at, parked =
+    unpack_struct(FLOW, text)
+  return {name = name, leased = leased, waiting = waiting, weight = weight, cap = cap, rate = rate,
+          burst = burst, backlog = backlog, paused = paused, tokens = tokens, at = at,
+          parked = sub(text, parked)}
+end
+
+-- False when there is nothing to say of it.
+local function flow_text(flow)
+  local plain = flow.weight == 1 and flow.cap == 0 and flow.rate == 0 and flow.backlog == 0
+  if plain and flow.paused == 0 and flow.leased == 0 and flow.waiting == 0 and flow.parked == '' then
+    return false
+  end
+  return pack(FLOW, flow.leased, flow.waiting, flow.weight, flow.cap, flow.rate, flow.burst, flow.backlog,
+    flow.paused, flow.tokens, flow.at) .. flow.parked
+end
+
 local function flow_of(s, name)
   local flow = s.flows[name]
-  if flow then return flow end
-  local text, at = get(s, 'f' .. name), nil
-  flow = {name = name, leased = 0, waiting = 0, weight = 1, cap = 0, rate = 0, burst = 0, backlog = 0,
-          paused = 0, tokens = 0, at = 0, parked = ''}
-  if text then
-    flow.leased, flow.waiting, flow.weight, flow.cap, flow.rate, flow.burst, flow.backlog,
-      flow.paused, flow.tokens, flow.at, at = unpack_struct(FLOW, text)
-    flow.parked = sub(text, at)
+  if not flow then
+    flow = read_flow(name, get(s, 'f' .. name))
+    s.flows[name] = flow
   end
-  s.flows[name] = flow
   return flow
 end
 
-local function queue_of(s, class, flow)
-  local id = prefix_of(class) .. flow
-  local queue = s.queues[id]
-  if queue then return queue end
-  local text = get(s, 'g' .. id)
-  queue = {id = id, class = class, flow = flow, chains = {}, n = 0, fresh = not text, gone = false,
-           pass = 0, served = 0}
-  if text then
-    local chains, at
-    queue.pass, queue.served, chains, at = unpack_struct(QUEUE, text)
-    for i = 1, chains do
-      local chain = {priority = 0, first = 0, next = 0, n = 0, dated = 0, tailed = 0, tail = ''}
-      chain.priority, chain.first, chain.next, chain.n, chain.dated, chain.tailed, chain.tail, at =
-        unpack_struct(CHAIN, text, at)
-      queue.chains[i] = chain
-      queue.n = queue.n + chain.n + chain.dated
-    end
-  else
-    queue.pass, queue.served = class_of(s, class).time, s.now
+-- One that is not there yet begins at its class's `time`.
+local function read_queue(id, class, flow, text, time, now)
+  local queue = {id = id, class = class, flow = flow, chains = {}, n = 0, fresh = not text, gone = false,
+                 pass = time, served = now}
+  if not text then return queue end
+  local chains, at
+  queue.pass, queue.served, chains, at = unpack_struct(QUEUE, text)
+  for i = 1, chains do
+    local priority, first, behind, n, dated, tailed, tail
+    priority, first, behind, n, dated, tailed, tail, at = unpack_struct(CHAIN, text, at)
+    queue.chains[i] = {priority = priority, first = first, next = behind, n = n, dated = dated,
+                       tailed = tailed, tail = tail}
+    queue.n = queue.n + n + dated
   end
-  s.queues[id] = queue
   return queue
 end
 
-local function save_flow(s, flow)
-  local plain = flow.weight == 1 and flow.cap == 0 and flow.rate == 0 and flow.backlog == 0
-  if plain and flow.paused == 0 and flow.leased == 0 and flow.waiting == 0 and flow.parked == '' then
-    set(s, 'f' .. flow.name, false)
-  else
-    set(s, 'f' .. flow.name, pack(FLOW, flow.leased, flow.waiting, flow.weight, flow.cap, flow.rate,
-      flow.burst, flow.backlog, flow.paused, flow.tokens, flow.at) .. flow.parked)
+local function queue_text(queue)
+  if #queue.chains == 1 then
+    local chain = queue.chains[1]
+    return pack(QUEUE_OF_ONE, queue.pass, queue.served, 1, chain.priority, chain.first, chain.next, chain.n,
+      chain.dated, chain.tailed, #chain.tail, chain.tail)
   end
-end
-
-local function save_queue(s, queue)
-  if queue.gone then return set(s, 'g' .. queue.id, false) end
   local text = pack(QUEUE, queue.pass, queue.served, #queue.chains)
   for i = 1, #queue.chains do
     local chain = queue.chains[i]
     text = text .. pack(CHAIN, chain.priority, chain.first, chain.next, chain.n, chain.dated,
       chain.tailed, #chain.tail, chain.tail)
   end
-  set(s, 'g' .. queue.id, text)
+  return text
 end
 
--- Lua's stack bounds what one call can take.
-local function call_all(command, key, list)
-  local n = #list
-  if n == 0 then return end
-  if n <= 4000 then return redis.call(command, key, unpack(list)) end
-  for at = 1, n, 4000 do
-    redis.call(command, key, unpack(list, at, math.min(n, at + 3999)))
+local function queue_of(s, class, flow)
+  local id = prefix_of(class) .. flow
+  local queue = s.queues[id]
+  if not queue then
+    local text = get(s, 'g' .. id)
+    queue = read_queue(id, class, flow, text, text and 0 or class_of(s, class).time, s.now)
+    s.queues[id] = queue
   end
-end
-
--- The order of the queues, before it is read and at the end.
-local function flush_order(s)
-  if s.unact then call_all('ZREM', s.keys[ACT], s.unact) end
-  if next(s.act) then
-    local act, n = {}, 0
-    for id, score in pairs(s.act) do
-      act[n + 1], act[n + 2] = score, id
-      n = n + 2
-    end
-    call_all('ZADD', s.keys[ACT], act)
-    s.act = {}
-  end
-  s.unact = false
-end
-
--- Returns how many ids are new, of fewer than 2,000.
-local function flush_jobs(s)
-  if #s.jobs == 0 then return 0 end
-  local new = call_all('HSET', s.keys[JOB], s.jobs)
-  s.jobs = {}
-  return new
-end
-
--- The events of the jobs that ended (see tell): one, unless a record log would not take it (16 MiB a
--- record).
-local function tell_all(s)
-  local names, fields, bytes = '', {}, 0
-  for n in pairs(s.told) do names = names .. n .. ' ' .. class_of(s, n).name .. '\n' end
-  for i = 1, #s.events do
-    local event = s.events[i]
-    if bytes > 0 and bytes + event.bytes > EVENT_BYTES then
-      emit(s.keys, s.now, 'ended', 'classes', names, unpack(fields))
-      fields, bytes = {}, 0
-    end
-    local n = #fields
-    for j = 1, #event do fields[n + j] = event[j] end
-    bytes = bytes + event.bytes
-  end
-  return emit(s.keys, s.now, 'ended', 'classes', names, unpack(fields))
-end
-
-local function flush_state(s)
-  local puts, drops, n = {}, {}, 0
-  for field, value in pairs(s.put) do
-    if value then
-      puts[n + 1], puts[n + 2] = field, value
-      n = n + 2
-    else
-      drops[#drops + 1] = field
-    end
-  end
-  call_all('HSET', s.keys[ST], puts)
-  call_all('HDEL', s.keys[ST], drops)
-end
-
--- Writes what the call has decided. Returns the sequence number of the event of the jobs that ended.
-local function flush(s)
-  local seq = s.events and tell_all(s) or 0
-  for n, class in pairs(s.classes) do
-    set(s, 'c' .. n, pack(CLASS, class.time, class.ready, class.delayed, class.leased, class.done,
-      class.dead) .. class.name)
-  end
-  for _, flow in pairs(s.flows) do save_flow(s, flow) end
-  for _, queue in pairs(s.queues) do save_queue(s, queue) end
-  local lane = s.lane
-  if lane then
-    set(s, 'lane', pack(LANE, lane.live, lane.idle, lane.gone, lane.ended, lane.classes, lane.drain,
-      lane.keep, lane.age, lane.bytes, lane.forgot, lane.parts, lane.due, lane.first, lane.next))
-  end
-  flush_state(s)
-  flush_jobs(s)
-  if s.forget then call_all('HDEL', s.keys[JOB], s.forget) end
-  flush_order(s)
-  if s.due then call_all('ZADD', s.keys[Z], s.due) end
-  return seq
+  return queue
 end

@@ -1,4 +1,4 @@
--- Part 2 of lane3: the bytes of a job and where they stand.
+-- Part 2 of lane3: the bytes of a job, where they stand, and how a call is written.
 -- ---- Jobs ----------------------------------------------------------------------------------------
 -- BODY of a job: HEADER, 6 bytes of deadline if the mark is in upper case, the flow, and the record
 -- (common/queue/job_codec.h). Mark "w" waiting or leased, "x" dead.
@@ -114,4 +114,85 @@ local function place_named(s, id, hint)
     if at then return {chain = chain, text = chain.tail, at = at, body = body, behind = behind} end
   end
   return nil
+end
+
+-- ---- Writing -------------------------------------------------------------------------------------
+-- Lua's stack bounds what one call can take.
+local function call_all(command, key, list)
+  local n = #list
+  if n == 0 then return end
+  if n <= 4000 then return redis.call(command, key, unpack(list)) end
+  for at = 1, n, 4000 do
+    redis.call(command, key, unpack(list, at, math.min(n, at + 3999)))
+  end
+end
+
+-- The order of the queues, before it is read and at the end.
+local function flush_order(s)
+  if s.unact then call_all('ZREM', s.keys[ACT], s.unact) end
+  if next(s.act) then
+    local act, n = {}, 0
+    for id, score in pairs(s.act) do
+      act[n + 1], act[n + 2] = score, id
+      n = n + 2
+    end
+    call_all('ZADD', s.keys[ACT], act)
+    s.act = {}
+  end
+  s.unact = false
+end
+
+-- Returns how many ids are new, of fewer than 2,000.
+local function flush_jobs(s)
+  if #s.jobs == 0 then return 0 end
+  local new = call_all('HSET', s.keys[JOB], s.jobs)
+  s.jobs = {}
+  return new
+end
+
+-- The events of the jobs that ended (see tell): one, unless a record log would not take it (16 MiB a
+-- record).
+local function tell_all(s)
+  local names, fields, bytes = '', {}, 0
+  for n in pairs(s.told) do names = names .. n .. ' ' .. class_of(s, n).name .. '\n' end
+  for i = 1, #s.events do
+    local event = s.events[i]
+    if bytes > 0 and bytes + event.bytes > EVENT_BYTES then
+      emit(s.keys, s.now, 'ended', 'classes', names, unpack(fields))
+      fields, bytes = {}, 0
+    end
+    local n = #fields
+    for j = 1, #event do fields[n + j] = event[j] end
+    bytes = bytes + event.bytes
+  end
+  return emit(s.keys, s.now, 'ended', 'classes', names, unpack(fields))
+end
+
+local function flush_state(s)
+  local puts, drops, n = {}, {}, 0
+  for field, value in pairs(s.put) do
+    if value then
+      puts[n + 1], puts[n + 2] = field, value
+      n = n + 2
+    else
+      drops[#drops + 1] = field
+    end
+  end
+  call_all('HSET', s.keys[ST], puts)
+  call_all('HDEL', s.keys[ST], drops)
+end
+
+-- Writes what the call has decided. Returns the sequence number of the event of the jobs that ended.
+local function flush(s)
+  local seq = s.events and tell_all(s) or 0
+  for n, class in pairs(s.classes) do set(s, 'c' .. n, class_text(class)) end
+  for name, flow in pairs(s.flows) do set(s, 'f' .. name, flow_text(flow)) end
+  for id, queue in pairs(s.queues) do set(s, 'g' .. id, not queue.gone and queue_text(queue)) end
+  if s.lane then set(s, 'lane', lane_text(s.lane)) end
+  flush_state(s)
+  flush_jobs(s)
+  if s.forget then call_all('HDEL', s.keys[JOB], s.forget) end
+  flush_order(s)
+  if s.due then call_all('ZADD', s.keys[Z], s.due) end
+  return seq
 end

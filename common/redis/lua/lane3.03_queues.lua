@@ -49,6 +49,10 @@ local function add_part(s, chain, n, entries)
   return number
 end
 
+local function tail_hint(queue, chain)
+  return 't' .. char(queue.class) .. pack('>I5', chain.next) .. queue.flow
+end
+
 -- Appends n entries, at most CHUNK, of one priority. Returns the value that says where they are.
 local function append(s, queue, priority, entries, n)
   activate(s, queue)
@@ -62,7 +66,7 @@ local function append(s, queue, priority, entries, n)
     if #entries > TAIL_BYTES then return part_hint(add_part(s, chain, n, entries)) end
   end
   chain.tail, chain.tailed = chain.tail .. entries, chain.tailed + n
-  return 't' .. char(queue.class) .. pack('>I5', chain.next) .. queue.flow
+  return tail_hint(queue, chain)
 end
 
 -- `job` has all its fields; the body it becomes is written.

@@ -39,13 +39,15 @@ local function released(s, name, n)
   end
 end
 
+local choose
+do
 local function before(a, b) return a.pass < b.pass or a.pass == b.pass and a.id < b.id end
 
 -- The next queues of a class in order of pass, as many as `count` more.
 local function look(s, window, count)
-  local base, fields = window.class * BAND, {}
-  local list = redis.call('ZRANGEBYSCORE', s.keys[ACT], base, '(' .. int(base + BAND), 'LIMIT',
-    window.seen, count)
+  local fields = {}
+  local list = redis.call('ZRANGEBYSCORE', s.keys[ACT], from_of(window.class), behind_of(window.class),
+    'LIMIT', window.seen, count)
   local prefix = #prefix_of(window.class) + 1
   for i = 1, #list do
     fields[2 * i - 1], fields[2 * i] = 'g' .. list[i], 'f' .. sub(list[i], prefix)
@@ -123,7 +125,7 @@ end
 
 -- Takes up to `want` jobs of the classes in fair order. Returns the pieces, each with its queue, and
 -- how many jobs they are.
-local function choose(s, classes, want)
+function choose(s, classes, want)
   flush_order(s)
   local windows, pieces, taken, visits = {}, {}, 0, {left = VISITS}
   local count = math.ceil(want / QUANTUM) + 1
@@ -157,4 +159,6 @@ local function choose(s, classes, want)
     taken = taken + n
   end
   return pieces, taken
+end
+
 end

@@ -93,7 +93,7 @@ local function forget_first(s, before_ms)
 end
 
 -- The value that says of the jobs which this call ends where they are.
-local function done_hint(s) return 'd' .. pack('>I5', lane_of(s).next) end
+local function done_hint(lane) return 'd' .. pack('>I5', lane.next) end
 
 -- Remembers the done jobs of this call.
 local function remember(s, ids, results, longest)
@@ -121,14 +121,15 @@ end
 
 -- Wakes idle sessions: at most one token a job and one a session. A token says to how many of them
 -- it may be passed on: the one that pops it may not be able to do the job.
-local function wake(s, jobs)
-  local idle = lane_of(s).idle
+local function wake_some(keys, idle, jobs)
   if idle <= 0 or jobs <= 0 then return end
-  local room = math.min(idle, MAX_WAKE) - redis.call('LLEN', s.keys[WAKE])
+  local room = math.min(idle, MAX_WAKE) - redis.call('LLEN', keys[WAKE])
   local tokens = {}
   for i = 1, math.min(jobs, room) do tokens[i] = int(idle) end
-  call_all('RPUSH', s.keys[WAKE], tokens)
+  call_all('RPUSH', keys[WAKE], tokens)
 end
+
+local function wake(s, jobs) wake_some(s.keys, lane_of(s).idle, jobs) end
 
 -- Wakes one idle session when a job is due before the one that waits for the next knows it.
 local function remind(s)

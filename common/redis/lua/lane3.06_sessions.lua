@@ -2,23 +2,24 @@
 -- ---- Sessions ------------------------------------------------------------------------------------
 local SESSION = '>ddBBBI4H'         -- expiry, its score in ses, idle, drain, has notes, held, grants
 
-local function session_of(s, id)
-  local text = get(s, 's' .. id)
-  if not text then return nil end
-  local at
-  local session = {id = id, expiry = 0, score = 0, idle = 0, drain = 0, noted = 0, held = 0, count = 0,
-                   grants = ''}
-  session.expiry, session.score, session.idle, session.drain, session.noted, session.held,
-    session.count, at = unpack_struct(SESSION, text)
-  session.grants = sub(text, at)
-  return session
+local function read_session(id, text)
+  local expiry, score, idle, drain, noted, held, count, at = unpack_struct(SESSION, text)
+  return {id = id, expiry = expiry, score = score, idle = idle, drain = drain, noted = noted, held = held,
+          count = count, grants = sub(text, at)}
 end
 
-local function save_session(s, session)
+local function session_head(session)
   if session.held == 0 then session.noted = 0 end
-  set(s, 's' .. session.id, pack(SESSION, session.expiry, session.score, session.idle, session.drain,
-    session.noted, session.held, session.count) .. session.grants)
+  return pack(SESSION, session.expiry, session.score, session.idle, session.drain, session.noted,
+    session.held, session.count)
 end
+
+local function session_of(s, id)
+  local text = get(s, 's' .. id)
+  return text and read_session(id, text) or nil
+end
+
+local function save_session(s, session) set(s, 's' .. session.id, session_head(session) .. session.grants) end
 
 -- The lease of a session, and where the reaper looks for its end.
 local function extend(s, session, ttl)
@@ -71,9 +72,9 @@ local RUN = '>I5BBI3Bc0'            -- its part or 0, entries, class, bytes of i
 local function runs_of(text, at, count)
   local runs = {}
   for i = 1, count do
-    local run = {number = 0, n = 0, class = 0, flow = '', text = nil, bytes = 0}
-    run.number, run.n, run.class, run.bytes, run.flow, at = unpack_struct(RUN, text, at)
-    runs[i] = run
+    local number, n, class, bytes, flow
+    number, n, class, bytes, flow, at = unpack_struct(RUN, text, at)
+    runs[i] = {number = number, n = n, class = class, flow = flow, text = nil, bytes = bytes}
   end
   for i = 1, count do
     local run = runs[i]
@@ -124,7 +125,13 @@ end
 
 -- What an "h" field holds of runs.
 local function pack_grant(session, n, left, whole, runs)
-  local heads, texts = {pack(GRANT, #session, session, n, left, whole, #runs)}, ''
+  local head = pack(GRANT, #session, session, n, left, whole, #runs)
+  if #runs == 1 then
+    local run = runs[1]
+    local text = run.number == 0 and run.text or ''
+    return head .. pack(RUN, run.number, run.n, run.class, #text, #run.flow, run.flow) .. text
+  end
+  local heads, texts = {head}, ''
   for i = 1, #runs do
     local run = runs[i]
     local text = run.number == 0 and run.text or ''

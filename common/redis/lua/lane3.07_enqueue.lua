@@ -46,6 +46,8 @@ local function parse_entries(argv, at, n, group, ids)
   return true
 end
 
+local function good_flow(name) return name ~= '' and #name <= 255 and not find(name, '[|\n]') end
+
 -- Reads the groups of an enqueue (see there), the ids of their jobs, and whether any have orders. Nil
 -- when anything is wrong.
 local function parse_groups(argv)
@@ -57,8 +59,8 @@ local function parse_groups(argv)
     local n, width = tonumber(count or nil), ordered == 'o' and 3 or 1
     if not n or n < 1 or n > MAX_ENQUEUE or at + 3 + width * n > #argv then return nil end
     local kind = string.match(group.class, '^[^ %c|]+')
-    if not group.guess or not kind or #kind > 255 or find(group.class, '[%c|]') or group.flow == '' or
-       #group.flow > 255 or find(group.flow, '[|\n]') then
+    if not group.guess or not kind or #kind > 255 or find(group.class, '[%c|]') or
+       not good_flow(group.flow) then
       return nil
     end
     any = any or width == 3
@@ -227,6 +229,70 @@ local function put_groups(s, groups, ids, total)
   return told
 end
 
+-- n entries become the next part of a chain; the fields to be written for that go to `puts`.
+local function part_of(lane, chain, entries, n, puts)
+  local number, at = chain.next, #puts
+  lane.parts = lane.parts + 1
+  chain.next = lane.parts
+  puts[at + 1], puts[at + 2] = 'q' .. number, entries
+  puts[at + 3], puts[at + 4] = 'p' .. number, pack(PART, chain.next, n)
+  return number
+end
+
+-- Appends an entry to a queue without priorities, as append() does. Returns the value that says where it is.
+local function append_one(lane, queue, entry, puts)
+  local chain = queue.chains[1]
+  if not chain then
+    lane.parts = lane.parts + 1
+    chain = {priority = 0, first = lane.parts, next = lane.parts, n = 0, dated = 0, tailed = 0, tail = ''}
+    queue.chains[1] = chain
+  end
+  chain.n, queue.n = chain.n + 1, queue.n + 1
+  if #chain.tail + #entry > TAIL_BYTES or chain.tailed == CHUNK then
+    if chain.tailed > 0 then
+      part_of(lane, chain, chain.tail, chain.tailed, puts)
+      chain.tail, chain.tailed = '', 0
+    end
+    if #entry > TAIL_BYTES then return part_hint(part_of(lane, chain, entry, 1, puts)) end
+  end
+  chain.tail, chain.tailed = chain.tail .. entry, chain.tailed + 1
+  return tail_hint(queue, chain)
+end
+
+-- One job without an order, of a known class, for a flow without a limit of what waits: the common case
+-- when jobs come one by one. It does what the general way does, without tables that can hold many: those
+-- cost more than the commands. Nil, and nothing is written, when it is another case.
+local function enqueue_one(keys, argv, now)
+  local entry, flow_name = argv[7], argv[4]
+  if #argv ~= 7 or argv[6] ~= '1' or argv[5] == '0' or #entry < 4 then return nil end
+  local id, size, body = unpack_struct(ENTRY, entry)
+  if id == '' or body + size ~= #entry + 1 then return nil end
+  local st, f, c = keys[ST], 'f' .. flow_name, 'c' .. argv[5]
+  local name = argv[5] .. '|' .. flow_name
+  local g = 'g' .. name
+  local texts = redis.call('HMGET', st, 'lane', c, f, g)
+  if not texts[1] or not texts[2] or not texts[4] and not good_flow(flow_name) then return nil end
+  local n = tonumber(argv[5])
+  local lane, class = read_lane(texts[1]), read_class(n, texts[2])
+  local flow = read_flow(flow_name, texts[3])
+  local queue = read_queue(name, n, flow_name, texts[4], class.time, now)
+  local chain, head = queue.chains[1], pack(HEADER, 'w', n, 0, 0, 0, 48, #flow_name) .. flow_name
+  if class.name ~= argv[3] or sub(entry, body, body + #head - 1) ~= head or lane.live >= MAX_LIVE or
+     flow.backlog > 0 or flow.parked ~= '' or queue.chains[2] or chain and chain.priority ~= 0 then
+    return nil
+  end
+  local idle, puts = queue.n == 0, {}
+  if idle then queue.pass, queue.served = math.max(queue.pass, class.time), now end
+  local hint = append_one(lane, queue, entry, puts)
+  if redis.call('HSETNX', keys[JOB], id, hint) == 0 then return {'OK', now, 0, '0', {}} end
+  lane.live, class.ready, flow.waiting = lane.live + 1, class.ready + 1, flow.waiting + 1
+  redis.call('HSET', st, 'lane', lane_text(lane), c, class_text(class), f, flow_text(flow), g,
+    queue_text(queue), unpack(puts))
+  if idle then redis.call('ZADD', keys[ACT], n * BAND + queue.pass, name) end
+  wake_some(keys, lane.idle, 1)
+  return {'OK', now, 0, '1', {}}
+end
+
 -- enqueue: adds the jobs that are not there in any state; all of them or, with an error, none.
 -- ARGV from 3: groups of class, flow, the class's number as far as the caller knows, or 0, then
 -- "<n>" and n times entries (part 2) of up to 25 jobs with that number; or "<n>o" and n times job,
@@ -238,6 +304,8 @@ end
 function enqueue(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local one = enqueue_one(keys, argv, now)
+  if one then return one end
   local groups, ids, ordered = parse_groups(argv)
   if not groups then return {'INVALID', now, 0} end
   local known, added, total = redis.call('HMGET', keys[JOB], unpack(ids)), nil, #ids

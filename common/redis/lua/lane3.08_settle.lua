@@ -10,7 +10,7 @@ end
 
 -- The jobs `ids` are done.
 local function end_jobs(s, ids, texts, results, ended)
-  local where, jobs, n = done_hint(s), s.jobs, #s.jobs
+  local where, jobs, n = done_hint(lane_of(s)), s.jobs, #s.jobs
   for i = 1, #ids do
     jobs[n + 1], jobs[n + 2] = ids[i], where
     n = n + 2

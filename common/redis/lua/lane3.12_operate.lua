@@ -1,4 +1,4 @@
--- Part 11 of lane3: what operators ask and set.
+-- Part 12 of lane3: what operators ask and set.
 -- Takes a job that has not ended off its place.
 local function take_off(s, job)
   local class, flow, lane = class_of(s, job.class), flow_of(s, job.flow), lane_of(s)
@@ -286,7 +286,7 @@ local function register(name, callback, flags)
         pack, unpack_struct = struct.pack, struct.unpack
       end
       -- An error half way through would leave half a change: Redis takes no write back.
-      if #keys ~= KEY_COUNT or not find(argv[1] or '', '^%d+$') or #argv[1] > 14 then
+      if #keys ~= KEY_COUNT or argv[1] ~= '0' and (not find(argv[1] or '', '^%d+$') or #argv[1] > 14) then
         return redis.error_reply('ARGUMENT fl_lane3_' .. name .. ': wrong keys or time')
       end
       return callback(keys, argv)

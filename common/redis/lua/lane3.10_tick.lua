@@ -1,7 +1,7 @@
--- Part 9 of lane3: tick.
+-- Part 10 of lane3: tick.
 -- ---- Tick ----------------------------------------------------------------------------------------
-local NONE = {}
-
+local tick
+do
 -- Reads a list of a tick: a count and then that many groups of `width` arguments. Nil when it is none.
 local function take(argv, at, width, most)
   local n = whole(argv[at], most)
@@ -210,9 +210,11 @@ end
 -- 0}. Codes: FENCED (the session has expired or is unknown), FULL (too many sessions), INVALID.
 -- allow-oom: a full Redis is emptied through it.
 -- O(acks + nacks + notes + parts leased + flows served; + held while a cancelled job is held).
-local function tick(keys, argv)
+function tick(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local plain = plain_tick(keys, argv, now)
+  if plain then return plain end
   local request = parse_tick(argv)
   if not request then return {'INVALID', now, 0} end
   local s, grants = begin(keys, now), {}
@@ -245,4 +247,6 @@ local function tick(keys, argv)
   wake(s, s.ready - leased)
   remind(s)
   return {'OK', now, seq, drain and 1 or 0, cancelled, lost, entries, names, lane.classes, wait_for}
+end
+
 end

@@ -1,4 +1,4 @@
--- Part 10 of lane3: reading back, lost sessions, reaping.
+-- Part 11 of lane3: reading back, lost sessions, reaping.
 -- Who holds the job: session, grant and index. `number`: the part it is in, or 0. O(sessions · grants,
 -- and the job's grant).
 local function holder_of(s, id, number)
