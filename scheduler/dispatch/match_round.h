@@ -43,6 +43,10 @@ class MatchRound {
 
   // Whether he had the task before this round.
   bool Had(const Place& place, Slot slot) const;
+  // Whether a member of the place's bucket works for what the place pays.
+  bool Takes(const Place& place, Slot slot) const {
+    return index_.TakesFor(slot, place.task->pay_micros);
+  }
   // Those whom the round has given the task already.
   const std::vector<Slot>& Given(const Place& place) const { return given_[place.task_number]; }
   double FloorClaim(const Place& place, Slot slot) const;
