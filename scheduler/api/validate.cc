@@ -85,6 +85,17 @@ absl::Status CheckRedundancy(v1::Redundancy& redundancy) {
   if (redundancy.gold_answers() < 1 || redundancy.gold_answers() > 50) {
     return FieldError("settings.redundancy.gold_answers", "must be 1 to 50");
   }
+  const double below = redundancy.adjudicate_below();
+  if (below != 0 && !(below >= 0.5 && below <= redundancy.target_confidence())) {
+    return FieldError("settings.redundancy.adjudicate_below",
+                      "must be 0 (never), or at least 0.5 and at most target_confidence");
+  }
+  const double quality = redundancy.adjudicator_quality();
+  if (quality != 0 && !(quality >= 0.5 && quality < 1)) {
+    return FieldError("settings.redundancy.adjudicator_quality",
+                      "must be 0 (for 0.8), or at least 0.5 and below 1");
+  }
+  if (below != 0 && quality == 0) redundancy.set_adjudicator_quality(0.8);
   return absl::OkStatus();
 }
 

@@ -19,6 +19,7 @@ struct ProjectFlags {
   int min_answers = 1;
   int max_answers = 5;
   double target_confidence = 0.95;
+  double adjudicate_below = 0;
   int gold_answers = 3;
   double offer_window_seconds = 60;
   double work_window_seconds = 600;

@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "scheduler/quality/answer.h"
+#include "scheduler/quality/redundancy.h"
 
 namespace fairlead::dispatch {
 namespace {
@@ -23,6 +24,7 @@ constexpr int64_t kPrelabelGraceMs = 3'000;
 // A model's word never closes the question: a task that still waits wants an answer.
 constexpr double kMaxPrelabelTrust = 0.95;
 constexpr int64_t kOfferWindowMs = 60'000;  // That responsiveness is asked about.
+constexpr int kMostAdjudications = 32;      // A project and round: adjudicators may be few.
 
 absl::Duration FromProto(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
@@ -44,6 +46,21 @@ bool IsTheModels(const std::string& id, const LiveTask& task, const learn::Prove
 }
 
 }  // namespace
+
+double LeastQualityOf(const LiveTask& task, const fairlead::v1::Redundancy& redundancy,
+                      int64_t now_ms) {
+  if (task.gold || !(redundancy.adjudicate_below() > 0)) return 0;
+  quality::RedundancyLimits limits = quality::Limits(redundancy);
+  if (task.check) limits = quality::LimitsOfCheck(limits);
+  int64_t last_ms = 0;
+  for (const auto& [contractor, place] : task.places) {
+    if (place.state() == store::v1::Placement::SUBMITTED) {
+      last_ms = std::max(last_ms, place.deadline_ms());
+    }
+  }
+  return quality::IsAdjudicators(limits, task.have, now_ms - last_ms) ? limits.adjudicator_quality
+                                                                      : 0;
+}
 
 Dispatcher::Dispatcher(const DispatcherParts& parts, Policy policy)
     : parts_(parts),
@@ -92,12 +109,14 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
   }
   parts_.view->VisitWanting(limit, [&](const std::string& id, const LiveTask& live) {
     const auto found = projects_.find(live.project);
-    if (found == projects_.end()) return;
-    const std::optional<learn::Proven>& prelabeller = found->second.prelabeller;
-    if (prelabeller.has_value() && IsTheModels(id, live, *prelabeller, now_ms)) {
-      return;
+    if (found == projects_.end()) return true;
+    Project& project = found->second;
+    if (project.prelabeller.has_value() && IsTheModels(id, live, *project.prelabeller, now_ms)) {
+      return false;
     }
     ReadyTask task;
+    task.least_quality = LeastQualityOf(live, project.record.settings().redundancy(), now_ms);
+    if (task.least_quality > 0 && project.adjudications++ >= kMostAdjudications) return false;
     task.task = id;
     task.project = live.project;
     task.gold = live.gold;
@@ -110,7 +129,8 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
     for (const auto& [contractor, place] : live.places) {
       if (place.state() != store::v1::Placement::LAPSED) task.excluded.insert(contractor);
     }
-    found->second.tasks.push_back(std::move(task));
+    project.tasks.push_back(std::move(task));
+    return true;
   });
   return Interleave();
 }

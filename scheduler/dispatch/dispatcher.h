@@ -36,6 +36,11 @@ struct DispatcherParts {
   store::LogIndex* index;
 };
 
+// The quality that the contractor of a task's next place must have proven, by its answers so far
+// and the time since the last of them (quality/redundancy.h); 0: anybody's. Pure.
+double LeastQualityOf(const LiveTask& task, const fairlead::v1::Redundancy& redundancy,
+                      int64_t now_ms);
+
 // Thread-compatible: one thread calls RunOnce.
 class Dispatcher {
  public:
@@ -56,6 +61,7 @@ class Dispatcher {
     store::v1::ProjectRecord record;
     std::vector<ReadyTask> tasks;
     std::optional<learn::Proven> prelabeller;  // Where waiting tasks are prelabelled.
+    int adjudications = 0;                     // Places that only few may have.
   };
 
   void FollowContractors(int64_t now_ms);

@@ -36,8 +36,8 @@ double PayClassOf(double pay_micros) {
 
 std::string KeyName(const BucketKey& key) {
   return absl::StrCat(static_cast<int>(key.kind), "/", key.alternatives, "/",
-                      key.gold ? "gold/" : "/", key.pay_micros, "/",
-                      absl::StrJoin(key.skills, ","));
+                      key.gold ? "gold/" : "/", key.pay_micros, "/", absl::StrJoin(key.skills, ","),
+                      "/", key.least_quality);
 }
 
 }  // namespace
@@ -149,6 +149,14 @@ bool FreeIndex::Admits(const Bucket& bucket, const Entry& entry) {
   return bucket.admits[entry.skills] != 0 && entry.min_pay_micros <= bucket.key.pay_micros;
 }
 
+bool FreeIndex::IsProven(const Bucket& bucket, const Member& shared) {
+  if (!(bucket.key.least_quality > 0)) return true;
+  quality::ContractorScore score;
+  score.right = shared.right;
+  score.wrong = shared.wrong;
+  return quality::IsProven(score, bucket.key.least_quality);
+}
+
 // Adds a free contractor to the totals, or takes him off.
 void FreeIndex::Count(Slot slot, int sign) {
   const Entry& entry = entries_[slot];
@@ -172,7 +180,8 @@ void FreeIndex::SetFree(Slot slot, bool free, int64_t now_ms) {
     if (!free) {
       bucket->ranks.Unlink(slot, WaitQuantum(entry));
     } else if (Admits(*bucket, entry)) {
-      Join(*bucket, slot, SharedOf(bucket->key.kind, slot, now_ms, known), totals, now_ms);
+      const Member& shared = SharedOf(bucket->key.kind, slot, now_ms, known);
+      if (IsProven(*bucket, shared)) Join(*bucket, slot, shared, totals, now_ms);
     }
   }
 }
@@ -244,10 +253,9 @@ void FreeIndex::Populate(Bucket& bucket, int64_t now_ms) {
     const auto has = std::find_if(others.begin(), others.end(),
                                   [&](const Bucket* other) { return In(*other, slot); });
     SharedByKind known;
-    Join(bucket, slot,
-         has != others.end() ? (*has)->ranks.at(slot)
-                             : SharedOf(bucket.key.kind, slot, now_ms, known),
-         totals, now_ms);
+    const Member& shared = has != others.end() ? (*has)->ranks.at(slot)
+                                               : SharedOf(bucket.key.kind, slot, now_ms, known);
+    if (IsProven(bucket, shared)) Join(bucket, slot, shared, totals, now_ms);
   }
 }
 

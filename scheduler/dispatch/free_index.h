@@ -49,6 +49,7 @@ struct BucketKey {
   bool gold = false;
   double pay_micros = 0;            // At most; see BucketFor().
   std::vector<std::string> skills;  // In order.
+  double least_quality = 0;         // Of whom it is proven (score.h); 0: anybody's.
 };
 
 class FreeIndex {
@@ -153,6 +154,7 @@ class FreeIndex {
   uint32_t SkillSet(std::vector<std::string> skills);
   bool HasSkills(const Bucket& bucket, uint32_t skills) const;
   static bool Admits(const Bucket& bucket, const Entry& entry);
+  static bool IsProven(const Bucket& bucket, const Member& shared);
   void Count(Slot slot, int sign);
   void SetFree(Slot slot, bool free, int64_t now_ms);
   // What buckets of one kind of work share of a contractor.

@@ -17,6 +17,7 @@ using store::v1::Placement;
 // So much ahead of its time goes a task that the champion knows nothing about. The others wait no
 // longer than that for it.
 constexpr double kUnsureAheadMs = 600'000;
+constexpr size_t kMostSeen = 8;  // Tasks looked at for each that is taken.
 
 bool IsLive(const Placement& place) {
   return place.state() == Placement::OFFERED || place.state() == Placement::ACCEPTED;
@@ -124,6 +125,7 @@ void TaskView::ApplyToTask(const store::v1::Event& event) {
     Placement place = task.places[event.annotated().contractor()];
     place.set_contractor(event.annotated().contractor());
     place.set_state(Placement::SUBMITTED);
+    place.set_deadline_ms(event.annotated().accept_ms());
     SetPlace(event.key(), task, place);
   }
   if (event.has_prelabelled()) {
@@ -225,13 +227,13 @@ absl::Status TaskView::LoadHome(redis::ConnectionPool& pool, const std::string& 
 }
 
 void TaskView::VisitWanting(
-    size_t limit, const std::function<void(const std::string&, const LiveTask&)>& visit) const {
+    size_t limit, const std::function<bool(const std::string&, const LiveTask&)>& visit) const {
   MutexLock lock(&mu_);
   for (const auto& [project, ranks] : wanting_) {
-    size_t seen = 0;
+    size_t seen = 0, taken = 0;
     for (const Rank& rank : ranks) {
-      if (seen++ >= limit) break;
-      visit(rank.second, tasks_.at(rank.second));
+      if (taken >= limit || seen++ >= kMostSeen * limit) break;
+      if (visit(rank.second, tasks_.at(rank.second))) ++taken;
     }
   }
 }

@@ -34,7 +34,8 @@ struct LiveTask {
   int32_t want = 0, have = 0, open = 0;
   std::string prelabel_version;  // Of the last prelabel; empty without one.
   double prelabel_confidence = 0;
-  std::map<std::string, store::v1::Placement> places;  // By contractor.
+  // By contractor. The deadline of a submitted one is the time its answer was accepted.
+  std::map<std::string, store::v1::Placement> places;
 
   bool wants_offer() const { return !delayed && have + open < want; }
 };
@@ -69,13 +70,14 @@ class TaskView final : public store::EventSink {
   absl::Status LoadShard(redis::ConnectionPool& pool, const std::string& slot);
   absl::Status LoadHome(redis::ConnectionPool& pool, const std::string& slot);
 
-  // Calls `visit` with up to `limit` tasks of each project that want an offer: by priority, then by
-  // age, where the less sure the champion is of a task, the older it counts, by ten minutes at most
-  // (least confidence sampling; Lewis, Gale 1994).
-  // The view is locked meanwhile: copy, do not call back.
+  // Calls `visit` with tasks of each project that want an offer: by priority, then by age, where
+  // the less sure the champion is of a task, the older it counts, by ten minutes at most (least
+  // confidence sampling; Lewis, Gale 1994). Until it has said of `limit` of them that it takes
+  // them, or has seen eight times as many: what waits for something else does not keep back the
+  // rest. The view is locked meanwhile: copy, do not call back.
   void VisitWanting(
       size_t limit,
-      const std::function<void(const std::string& task, const LiveTask&)>& visit) const;
+      const std::function<bool(const std::string& task, const LiveTask&)>& visit) const;
   // Contractors changed since the last call, each once, as they are at `now_ms`. Who goes without a
   // word is not among them: Presence.until_ms says when.
   std::vector<ContractorChange> TakeChanged(int64_t now_ms);

@@ -9,6 +9,7 @@
 namespace fairlead::quality {
 namespace {
 
+constexpr double kIntervalTail = 0.05;   // On either side of a quality's interval.
 constexpr double kForgetPace = 0.98623;  // 2^(-1/50).
 constexpr double kPacePriorWeight =
     1.5;  // Variance of an answer over variance between contractors.
@@ -82,6 +83,10 @@ double QualityMean(const ContractorScore& s) {
   return (kPriorRight + s.right) / (kPriorRight + kPriorWrong + s.right + s.wrong);
 }
 
+bool IsProven(const ContractorScore& s, double least) {
+  return BetaCdf(kPriorRight + s.right, kPriorWrong + s.wrong, least) <= kIntervalTail;
+}
+
 double QualitySd(const ContractorScore& s) {
   const double mean = QualityMean(s);
   return std::sqrt(mean * (1 - mean) / (kPriorRight + kPriorWrong + s.right + s.wrong + 1));
@@ -92,7 +97,7 @@ double Evidence(const ContractorScore& s) { return s.right + s.wrong; }
 Interval Quality(const ContractorScore& s) {
   const double a = kPriorRight + s.right;
   const double b = kPriorWrong + s.wrong;
-  return {QualityMean(s), BetaQuantile(a, b, 0.05), BetaQuantile(a, b, 0.95)};
+  return {QualityMean(s), BetaQuantile(a, b, kIntervalTail), BetaQuantile(a, b, 1 - kIntervalTail)};
 }
 
 Interval Quality(const ContractorScore& s, int64_t now_ms) {

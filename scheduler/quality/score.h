@@ -64,6 +64,8 @@ void AddOfferOutcome(bool accepted, double seconds_exposed, int64_t now_ms, Cont
 Interval Quality(const ContractorScore& s);
 Interval Quality(const ContractorScore& s, int64_t now_ms);  // After decay to now_ms.
 double QualityMean(const ContractorScore& s);
+// Whether the interval's lower end is at least `least`, in (0, 1); cheaper than the interval.
+bool IsProven(const ContractorScore& s, double least);
 double QualitySd(const ContractorScore& s);  // Posterior standard deviation.
 double Evidence(const ContractorScore& s);   // Effective number of judged answers.
 

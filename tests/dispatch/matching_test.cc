@@ -213,6 +213,38 @@ TEST(MatchingTest, AWindowIsAssignedAsAWhole) {
   }
 }
 
+// The doubt that all answers left goes to those who are proven, in both ways to choose, and the
+// explanation says who was passed over.
+TEST(MatchingTest, AnAdjudicatorsPlaceGoesToTheProven) {
+  for (const int contractors : {4, 60}) {
+    SCOPED_TRACE(contractors);
+    Snapshot s;
+    for (int i = 0; i < contractors; ++i) s.contractors.push_back(Contractor(i, 4, 1));
+    s.contractors.push_back(Contractor(contractors, 95, 5));      // Slow, and yet he.
+    s.contractors.push_back(Contractor(contractors + 1, 99, 1));  // Has had it.
+    const std::string proven = absl::StrCat("w", contractors);
+    for (int i = 0; i < 20; ++i) {
+      quality::AddPace(600, s.contractors[contractors].scores[v1::TASK_KIND_IMAGE_TEXT]);
+    }
+    s.tasks = {Task(0)};
+    s.tasks[0].least_quality = 0.8;
+    s.tasks[0].excluded.insert(absl::StrCat("w", contractors + 1));
+    const auto choices = Match(s, DefaultPolicy(), 3, 10);
+    ASSERT_EQ(choices.size(), 1u);
+    const v1::Decision& decision = choices[0].decision;
+    EXPECT_EQ(choices[0].contractor, proven);
+    EXPECT_TRUE(decision.adjudication());
+    EXPECT_EQ(std::count_if(decision.candidates().begin(), decision.candidates().end(),
+                            [](const auto& c) { return c.excluded_by() == "quality_not_proven"; }),
+              3);
+    EXPECT_TRUE(Replay(decision).ok());
+    s.tasks[0].excluded.insert(proven);
+    EXPECT_TRUE(Match(s, DefaultPolicy(), 3, 10).empty()) << "nobody rather than anybody";
+    s.tasks[0].least_quality = 0;
+    EXPECT_FALSE(Match(s, DefaultPolicy(), 3, 10)[0].decision.adjudication());
+  }
+}
+
 // Fair order stands above the sum of the indices.
 TEST(MatchingTest, EarlierTasksAreServedWhereContractorsAreFew) {
   Snapshot s;

@@ -47,7 +47,10 @@ class TaskViewTest : public ::testing::Test {
   }
   std::vector<std::string> Wanting(size_t limit = 100) {
     std::vector<std::string> tasks;
-    view_.VisitWanting(limit, [&](const std::string& id, const LiveTask&) { tasks.push_back(id); });
+    view_.VisitWanting(limit, [&](const std::string& id, const LiveTask&) {
+      tasks.push_back(id);
+      return id != "waiting";
+    });
     return tasks;
   }
 
@@ -86,6 +89,13 @@ TEST_F(TaskViewTest, TheClientsPriorityComesFirst) {
   Submit("second", 1'000'000, 1);
   Prelabel("second", 0.01);
   EXPECT_THAT(Wanting(), ElementsAre("first", "second"));
+}
+
+TEST_F(TaskViewTest, WhatIsNotTakenDoesNotKeepBackTheRest) {
+  Submit("waiting", 1);
+  Submit("next", 2);
+  Submit("last", 3);
+  EXPECT_THAT(Wanting(1), ElementsAre("waiting", "next"));
 }
 
 TEST_F(TaskViewTest, AnEndedTaskLeavesNothingBehind) {

@@ -80,6 +80,18 @@ TEST(ScoreTest, IntervalCoversTheTruthNineTimesInTen) {
   EXPECT_NEAR(covered / static_cast<double>(runs), 0.9, 0.03);
 }
 
+TEST(ScoreTest, ProvenIsWhatTheIntervalsLowerEndSays) {
+  std::mt19937 rng(4);
+  for (int run = 0; run < 200; ++run) {
+    ContractorScore s;
+    s.right = static_cast<double>(rng() % 400) / 2;
+    s.wrong = static_cast<double>(rng() % 100) / 2;
+    const double low = Quality(s).low;
+    EXPECT_TRUE(IsProven(s, low - 1e-6));
+    EXPECT_FALSE(IsProven(s, low + 1e-6));
+  }
+}
+
 TEST(ScoreTest, AbsenceWidensTheInterval) {
   ContractorScore s;
   for (int i = 0; i < 60; ++i) AddEvidence(Judged(1), kDay, s);
@@ -169,6 +181,28 @@ TEST(RedundancyTest, ACheckOfALabelTakesTwoPeopleAtLeastAndAThirdWhenTheyDiffer)
   const RedundancyLimits many = LimitsOfCheck({3, 7, 0.95});
   EXPECT_EQ(many.min_answers, 3);
   EXPECT_EQ(many.max_answers, 7);
+}
+
+TEST(RedundancyTest, DoubtThatAllAnswersLeaveIsAnAdjudicators) {
+  v1::Redundancy settings;
+  settings.set_max_answers(3);
+  settings.set_adjudicate_below(0.8);
+  const RedundancyLimits limits = Limits(settings);
+  EXPECT_EQ(limits.adjudicator_quality, 0.8) << "where the project does not say";
+  EXPECT_EQ(DecideRedundancy(limits, 2, 0.5).want, 3);
+  EXPECT_EQ(DecideRedundancy(limits, 3, 0.8).verdict, Verdict::kComplete);
+  for (const double confidence : {0.79, 0.0, std::nan("")}) {
+    const RedundancyDecision decision = DecideRedundancy(limits, 3, confidence);
+    EXPECT_EQ(decision.verdict, Verdict::kMore) << confidence;
+    EXPECT_EQ(decision.want, 4);
+  }
+  EXPECT_EQ(DecideRedundancy(limits, 4, 0.1).verdict, Verdict::kComplete) << "in any case";
+  EXPECT_FALSE(IsAdjudicators(limits, 2, 0));
+  EXPECT_TRUE(IsAdjudicators(limits, 3, 0));
+  EXPECT_TRUE(IsAdjudicators(limits, 3, kAdjudicatorWaitMs - 1));
+  EXPECT_FALSE(IsAdjudicators(limits, 3, kAdjudicatorWaitMs)) << "then it is anybody's";
+  EXPECT_FALSE(IsAdjudicators(Limits(v1::Redundancy()), 5, 0)) << "off unless set";
+  EXPECT_EQ(LimitsOfCheck(limits).adjudicate_below, 0.8);
 }
 
 }  // namespace
