@@ -30,6 +30,13 @@ absl::Duration FromProto(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }
 
+google::protobuf::Duration ToProto(absl::Duration duration) {
+  google::protobuf::Duration proto;
+  proto.set_seconds(absl::ToInt64Seconds(duration));
+  proto.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration % absl::Seconds(1))));
+  return proto;
+}
+
 google::protobuf::Timestamp NowStamp(absl::Time now) {
   google::protobuf::Timestamp stamp;
   stamp.set_seconds(absl::ToUnixSeconds(now));
@@ -169,6 +176,16 @@ std::vector<ReadyTask> Dispatcher::Interleave() {
   return ready;
 }
 
+absl::Duration Dispatcher::OfferWindow(const fairlead::v1::ProjectSettings& settings,
+                                       const std::string& contractor, int64_t now_ms) const {
+  const absl::Duration window = FromProto(settings.offer_window());
+  quality::ContractorScore score =
+      parts_.scores->Score(contractor, settings.answer_schema().kind());
+  quality::Decay(now_ms, score);
+  const double seconds = quality::OfferWindowSeconds(score, absl::ToDoubleSeconds(window));
+  return std::min(window, absl::Ceil(absl::Seconds(seconds), absl::Milliseconds(1)));
+}
+
 absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choices,
                                        absl::flat_hash_set<std::string>& unsure) {
   std::map<std::string, std::vector<store::OfferTerms>> by_slot;
@@ -180,10 +197,11 @@ absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choic
     terms.contractor = choice.contractor;
     terms.assignment = NewId(now, gen_);
     terms.token = RandomHex(8);
-    terms.offer_window = FromProto(settings.offer_window());
+    terms.offer_window = OfferWindow(settings, choice.contractor, absl::ToUnixMillis(now));
     terms.work_window = FromProto(settings.work_window());
     choice.decision.set_name(terms.assignment);
     choice.decision.set_assignment(terms.assignment);
+    *choice.decision.mutable_offer_window() = ToProto(terms.offer_window);
     *choice.decision.mutable_create_time() = NowStamp(now);
     store::v1::Event event;
     event.set_key(choice.task);

@@ -70,6 +70,9 @@ class Dispatcher {
                                            const store::v1::ProjectRecord& project) const;
   std::vector<ReadyTask> ReadTasks(size_t limit, int64_t now_ms);
   std::vector<ReadyTask> Interleave();
+  // The project's window, or less where the contractor's record says so.
+  absl::Duration OfferWindow(const fairlead::v1::ProjectSettings& settings,
+                             const std::string& contractor, int64_t now_ms) const;
   // Takes out of `unsure` whoever was offered what was chosen for him.
   absl::StatusOr<int> Commit(absl::Time now, std::vector<Choice> choices,
                              absl::flat_hash_set<std::string>& unsure);

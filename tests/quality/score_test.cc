@@ -1,6 +1,8 @@
 #include "scheduler/quality/score.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <random>
 
@@ -145,6 +147,88 @@ TEST(ScoreTest, LapsesAreCensoredNotSlow) {
   EXPECT_EQ(AcceptProbability(prompt, 0), 0);
   AddOfferOutcome(true, 5, 1 + 70 * kDay, absent);
   EXPECT_GT(AcceptProbability(absent, 60), 0.5) << "a bad week is forgotten";
+}
+
+// A contractor who accepts after `mean` seconds (exponential) when he is there, which he is with
+// probability `present`; his offers stand for `window` seconds.
+ContractorScore Responder(double mean, double present, double window, int offers) {
+  std::mt19937 rng(static_cast<uint32_t>(mean * 1'000 + present * 100 + window));
+  ContractorScore s;
+  for (int i = 0; i < offers; ++i) {
+    const double wait = std::exponential_distribution<>(1 / mean)(rng);
+    const bool there = std::bernoulli_distribution(present)(rng);
+    AddOfferOutcome(there && wait < window, there ? std::min(wait, window) : window, 1, s);
+  }
+  return s;
+}
+
+// E[T] as the header has it, the integral by small steps.
+double ExpectedTime(const ContractorScore& s, double tau) {
+  const double p = PresentProbability(s);
+  const auto left = [&](double t) {
+    return 1 - p * (1 - std::pow(s.present_seconds / (s.present_seconds + t), s.accept_shape));
+  };
+  const int steps = 4'000;
+  double open = 0;
+  for (int i = 0; i < steps; ++i) open += left((i + 0.5) * tau / steps) * tau / steps;
+  return (open + kReofferSeconds * left(tau)) / (1 - left(tau));
+}
+
+TEST(OfferWindowTest, IsWhereTheExpectedTimeIsLeast) {
+  for (const double mean : {5.0, 20.0, 60.0, 200.0}) {
+    for (const double present : {0.3, 0.8}) {
+      SCOPED_TRACE(testing::Message() << mean << " s, there " << present);
+      const ContractorScore s = Responder(mean, present, 600, 200);
+      double best = kHumaneWindowSeconds;
+      for (double tau = kHumaneWindowSeconds; tau <= 600; tau += 1) {
+        if (ExpectedTime(s, tau) < ExpectedTime(s, best)) best = tau;
+      }
+      EXPECT_NEAR(OfferWindowSeconds(s, 600), best, 1.5);
+    }
+  }
+}
+
+TEST(OfferWindowTest, IsShortForThePromptAndLongForTheSlow) {
+  const double prompt = OfferWindowSeconds(Responder(5, 0.7, 600, 100), 600);
+  const double slow = OfferWindowSeconds(Responder(60, 0.7, 600, 100), 600);
+  std::printf("offer window of 600 s: accepts after 5 s %.0f, after 60 s %.0f\n", prompt, slow);
+  EXPECT_LT(prompt, 40);
+  EXPECT_GT(slow, 50);
+  EXPECT_LT(slow, 200);
+}
+
+TEST(OfferWindowTest, LittleEvidenceOrAShortWindowLeavesTheProjects) {
+  EXPECT_EQ(OfferWindowSeconds(ContractorScore(), 600), 600);
+  EXPECT_EQ(OfferWindowSeconds(Responder(5, 0.9, 600, 9), 600), 600);
+  EXPECT_EQ(OfferWindowSeconds(Responder(5, 0.0, 600, 40), 600), 600) << "he never accepted";
+  const ContractorScore known = Responder(5, 0.7, 600, 100);
+  EXPECT_EQ(OfferWindowSeconds(known, 20), 20);
+  EXPECT_EQ(OfferWindowSeconds(known, kHumaneWindowSeconds), kHumaneWindowSeconds);
+  ContractorScore later = known;
+  Decay(365 * kDay, later);
+  EXPECT_EQ(OfferWindowSeconds(later, 600), 600) << "forgotten";
+  ContractorScore at_once;
+  for (int i = 0; i < 50; ++i) AddOfferOutcome(true, 0, 1, at_once);
+  EXPECT_EQ(OfferWindowSeconds(at_once, 600), kHumaneWindowSeconds);
+}
+
+// What it was shortened to is what it then learns from.
+TEST(OfferWindowTest, DoesNotMakeItselfShorter) {
+  const double learned = OfferWindowSeconds(Responder(60, 0.7, 600, 400), 600);
+  double window = learned;
+  for (int round = 0; round < 10; ++round) {
+    window = OfferWindowSeconds(Responder(60, 0.7, window, 400), 600);
+  }
+  std::printf("accepts after 60 s: %.0f s, from its own offers %.0f s\n", learned, window);
+  EXPECT_GT(window, 0.7 * learned);
+}
+
+TEST(OfferWindowTest, LeavesQualityAndResponsivenessAlone) {
+  const ContractorScore s = Responder(5, 0.7, 600, 100);
+  EXPECT_EQ(Quality(s).mean, Quality(ContractorScore()).mean);
+  ContractorScore other = s;
+  other.lapses = other.absences = other.present_seconds = 0;
+  EXPECT_EQ(AcceptProbability(s, 60), AcceptProbability(other, 60));
 }
 
 TEST(RedundancyTest, FollowsTheTable) {
