@@ -15,6 +15,7 @@ namespace fairlead::api {
 namespace {
 
 constexpr size_t kText = 16 << 10;
+constexpr int64_t kMostMicros = 1'000'000'000'000'000;
 
 absl::Status CheckLength(absl::string_view field, absl::string_view text, size_t most) {
   if (text.size() <= most) return absl::OkStatus();
@@ -168,6 +169,9 @@ absl::StatusOr<v1::ProjectSettings> ValidateSettings(v1::ProjectSettings setting
   if (settings.weight() == 0) settings.set_weight(1);
   if (settings.weight() < 1 || settings.weight() > 1000) {
     return FieldError("settings.weight", "must be 1 to 1,000");
+  }
+  if (settings.budget_micros() < 0 || settings.budget_micros() > kMostMicros) {
+    return FieldError("settings.budget_micros", "must be 0 (no limit) to 10^15");
   }
   v1::ModelLoop& loop = *settings.mutable_model_loop();
   if (loop.train_after_labels() == 0) loop.set_train_after_labels(256);

@@ -27,6 +27,8 @@ void DeclareProjectFlags(CLI::App* command, ProjectFlags& flags, bool with_kind)
     command->add_option("--kind", flags.kind, "ocr, class, pair, ranking, rating or free-text");
   }
   command->add_option("--pay", flags.pay_micros, "Pay an accepted answer, in millionths");
+  command->add_option("--budget", flags.budget_micros,
+                      "Pay of all answers at most, in millionths; 0: no limit");
   command->add_option("--currency", flags.currency, "ISO 4217");
   command->add_option("--min-answers", flags.min_answers, "Answers at least");
   command->add_option("--max-answers", flags.max_answers, "Answers at most");
@@ -76,6 +78,7 @@ absl::StatusOr<v1::ProjectSettings> SettingsFrom(const ProjectFlags& flags) {
   }
   schema->set_allow_tie(flags.allow_tie);
   settings.set_guidelines(flags.guidelines);
+  settings.set_budget_micros(flags.budget_micros);
   settings.mutable_redundancy()->set_min_answers(flags.min_answers);
   settings.mutable_redundancy()->set_max_answers(flags.max_answers);
   settings.mutable_redundancy()->set_target_confidence(flags.target_confidence);

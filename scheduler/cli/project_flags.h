@@ -15,6 +15,7 @@ namespace fairlead::cli {
 struct ProjectFlags {
   std::string kind;  // ocr | class | pair | ranking | rating | free-text.
   int64_t pay_micros = 10000;
+  int64_t budget_micros = 0;
   std::string currency = "USD";
   int min_answers = 1;
   int max_answers = 5;

@@ -1,6 +1,7 @@
 #include "scheduler/dispatch/dispatcher.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -25,6 +26,7 @@ constexpr int64_t kPrelabelGraceMs = 3'000;
 constexpr double kMaxPrelabelTrust = 0.95;
 constexpr int64_t kOfferWindowMs = 60'000;  // That responsiveness is asked about.
 constexpr int kMostAdjudications = 32;      // A project and round: adjudicators may be few.
+constexpr int64_t kSentMs = 60'000;         // An offer unseen for so long was not committed.
 
 absl::Duration FromProto(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
@@ -139,11 +141,37 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
     project.tasks.push_back(std::move(task));
     return true;
   });
-  return Interleave();
+  return Interleave(now_ms);
+}
+
+void Dispatcher::KeepWithinBudget(const std::string& key, Project& project, int64_t now_ms) {
+  const fairlead::v1::ProjectSettings& settings = project.record.settings();
+  if (settings.budget_micros() <= 0) return;
+  // In the order in which an offer becomes an answer, so that none is missed on its way.
+  std::map<std::string, Sent>& sent = sent_[key];
+  for (auto it = sent.begin(); it != sent.end();) {
+    const auto& [assignment, offer] = *it;
+    const bool over = now_ms - offer.time_ms > kSentMs ||
+                      parts_.view->HasSeen(offer.task, offer.contractor, assignment);
+    it = over ? sent.erase(it) : std::next(it);
+  }
+  const int64_t held = parts_.view->LoadOf(key).held;
+  quality::Progress progress = parts_.spend->Of(key);
+  progress.held = held + static_cast<int64_t>(sent.size());
+  int64_t left = quality::AffordableOffers(
+      settings.budget_micros(), store::CurrentRate(project.record).micros_per_annotation(),
+      progress);
+  for (ReadyTask& task : project.tasks) {
+    task.places = static_cast<int>(std::min<int64_t>(task.places, left));
+    left -= task.places;
+  }
+  project.tasks.erase(std::remove_if(project.tasks.begin(), project.tasks.end(),
+                                     [](const ReadyTask& task) { return task.places == 0; }),
+                      project.tasks.end());
 }
 
 // By virtual pass.
-std::vector<ReadyTask> Dispatcher::Interleave() {
+std::vector<ReadyTask> Dispatcher::Interleave(int64_t now_ms) {
   std::map<std::string, std::pair<double, size_t>> heads;  // Pass ahead, next task.
   for (auto& [key, project] : projects_) {
     const fairlead::v1::ProjectSettings& settings = project.record.settings();
@@ -159,6 +187,7 @@ std::vector<ReadyTask> Dispatcher::Interleave() {
     // Gold first within a project: it is little, and everybody is measured by it.
     std::stable_partition(project.tasks.begin(), project.tasks.end(),
                           [](const ReadyTask& task) { return task.gold; });
+    KeepWithinBudget(key, project, now_ms);
     if (!project.tasks.empty()) heads[key] = {shares_[key].pass, 0};
   }
   std::vector<ReadyTask> ready;
@@ -210,16 +239,24 @@ absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choic
     // Appended before the commit it explains, without waiting for the disk.
     ASSIGN_OR_RETURN(int64_t position, parts_.log->Append(event.SerializeAsString()));
     parts_.index->Apply(event, position);
+    if (settings.budget_micros() > 0) {
+      sent_[key][terms.assignment] = {choice.task, choice.contractor, absl::ToUnixMillis(now)};
+    }
     by_slot[parts_.tasks->topology().ShardOf(key)].push_back(std::move(terms));
   }
   int committed = 0;
   for (const auto& [slot, terms] : by_slot) {
     ASSIGN_OR_RETURN(std::vector<bool> valid, parts_.tasks->Offer(slot, terms));
     for (size_t i = 0; i < valid.size(); ++i) {
-      if (!valid[i]) continue;
+      const std::string& key = terms[i].ref.project;
+      if (!valid[i]) {
+        if (const auto sent = sent_.find(key); sent != sent_.end()) {
+          sent->second.erase(terms[i].assignment);
+        }
+        continue;
+      }
       ++committed;
       unsure.erase(terms[i].contractor);
-      const std::string& key = terms[i].ref.project;
       Share& share = shares_[key];
       virtual_time_ = std::max(virtual_time_, share.pass);
       share.pass += 1.0 / std::max(1, projects_[key].record.settings().weight());

@@ -21,6 +21,7 @@
 #include "scheduler/dispatch/task_view.h"
 #include "scheduler/learn/prelabel_use.h"
 #include "scheduler/quality/score_book.h"
+#include "scheduler/quality/spend_book.h"
 #include "scheduler/store/log_index.h"
 #include "scheduler/store/registry_view.h"
 #include "scheduler/store/task_store.h"
@@ -32,6 +33,7 @@ struct DispatcherParts {
   TaskView* view;
   const store::RegistryView* registry;
   const quality::ScoreBook* scores;
+  const quality::SpendBook* spend;
   RecordLog* log;
   store::LogIndex* index;
 };
@@ -64,12 +66,20 @@ class Dispatcher {
     int adjudications = 0;                     // Places that only few may have.
   };
 
+  // An offer of a project with a budget that was sent to be committed.
+  struct Sent {
+    std::string task, contractor;
+    int64_t time_ms = 0;
+  };
+
   void FollowContractors(int64_t now_ms);
   // The project's champion, where its waiting tasks are prelabelled; else nothing.
   std::optional<learn::Proven> Prelabeller(const std::string& key,
                                            const store::v1::ProjectRecord& project) const;
   std::vector<ReadyTask> ReadTasks(size_t limit, int64_t now_ms);
-  std::vector<ReadyTask> Interleave();
+  std::vector<ReadyTask> Interleave(int64_t now_ms);
+  // Leaves of a project's tasks, in their order, the places that its budget can pay.
+  void KeepWithinBudget(const std::string& key, Project& project, int64_t now_ms);
   // The project's window, or less where the contractor's record says so.
   absl::Duration OfferWindow(const fairlead::v1::ProjectSettings& settings,
                              const std::string& contractor, int64_t now_ms) const;
@@ -84,6 +94,8 @@ class Dispatcher {
   std::map<std::string, Share> shares_;                       // By project.
   std::map<std::string, Project> projects_;                   // Of the round.
   absl::flat_hash_map<std::string, std::string> project_of_;  // Of the tasks of the round.
+  // By project and assignment: those that the view has not seen yet.
+  std::map<std::string, std::map<std::string, Sent>> sent_;
   FreeIndex free_;
 };
 

@@ -63,6 +63,18 @@ TaskView::Rank TaskView::TurnOf(const std::string& id, const LiveTask& task) {
   return turn;
 }
 
+void TaskView::Count(const LiveTask& task, int sign) {
+  int64_t overdue = 0;
+  for (const auto& [contractor, place] : task.places) {
+    if (place.state() == Placement::OVERDUE) ++overdue;
+  }
+  const int64_t free = std::max(task.want - task.have - task.open, 0);
+  ProjectLoad& load = loads_[task.project];
+  load.tasks += sign;
+  load.answers += sign * int64_t{task.have};
+  load.held += sign * (task.open + std::min(overdue, free));
+}
+
 void TaskView::Reindex(const std::string& id, const LiveTask& task) {
   std::set<Rank>& wanting = wanting_[task.project];
   if (task.wants_offer()) {
@@ -81,6 +93,7 @@ void TaskView::Insert(const std::string& slot, const std::string& id, LiveTask t
     touched_.insert(contractor);
   }
   LiveTask& stored = tasks_[id] = std::move(task);
+  Count(stored, +1);
   Reindex(id, stored);
 }
 
@@ -88,6 +101,7 @@ void TaskView::Erase(const std::string& id) {
   auto found = tasks_.find(id);
   if (found == tasks_.end()) return;
   const LiveTask& task = found->second;
+  Count(task, -1);
   wanting_[task.project].erase(TurnOf(id, task));
   live_[task.project].erase(RankOf(id, task));
   for (const auto& [contractor, place] : task.places) {
@@ -117,6 +131,7 @@ void TaskView::ApplyToTask(const store::v1::Event& event) {
   auto found = tasks_.find(event.key());
   if (found == tasks_.end()) return;
   LiveTask& task = found->second;
+  Count(task, -1);
   task.want = event.want();
   task.have = event.have();
   task.open = event.open();
@@ -134,6 +149,7 @@ void TaskView::ApplyToTask(const store::v1::Event& event) {
     task.prelabel_confidence = event.prelabelled().confidence();
   }
   if (event.has_promoted_due()) task.delayed = false;
+  Count(task, +1);
   Reindex(event.key(), task);
 }
 
@@ -288,6 +304,21 @@ std::vector<Placement> TaskView::LivePlacesOf(absl::string_view task) const {
     if (IsLive(place)) live.push_back(place);
   }
   return live;
+}
+
+bool TaskView::HasSeen(absl::string_view task, absl::string_view contractor,
+                       absl::string_view assignment) const {
+  MutexLock lock(&mu_);
+  const auto found = tasks_.find(task);
+  if (found == tasks_.end()) return true;
+  const auto place = found->second.places.find(std::string(contractor));
+  return place != found->second.places.end() && place->second.assignment() == assignment;
+}
+
+ProjectLoad TaskView::LoadOf(absl::string_view project) const {
+  MutexLock lock(&mu_);
+  const auto found = loads_.find(project);
+  return found == loads_.end() ? ProjectLoad() : found->second;
 }
 
 bool TaskView::Online(absl::string_view contractor, int64_t now_ms) const {

@@ -61,6 +61,15 @@ struct HeldPlace {
   store::v1::Placement place;
 };
 
+// What a project has under way.
+struct ProjectLoad {
+  int64_t tasks = 0;    // That have not ended.
+  int64_t answers = 0;  // Accepted of these.
+  // That may still be accepted of what was offered: places that live, and overdue work while
+  // nobody else has its place.
+  int64_t held = 0;
+};
+
 // Thread-safe.
 class TaskView final : public store::EventSink {
  public:
@@ -87,6 +96,11 @@ class TaskView final : public store::EventSink {
   std::vector<HeldPlace> PlacesOf(absl::string_view contractor) const;
   // Live places of one task.
   std::vector<store::v1::Placement> LivePlacesOf(absl::string_view task) const;
+  // Whether the place that was committed as `assignment` has been seen, or its task has ended
+  // since.
+  bool HasSeen(absl::string_view task, absl::string_view contractor,
+               absl::string_view assignment) const;
+  ProjectLoad LoadOf(absl::string_view project) const;
   bool Online(absl::string_view contractor, int64_t now_ms) const;
   int32_t OnlineCount(int64_t now_ms) const;
   // Projects with a task that has not ended.
@@ -112,6 +126,8 @@ class TaskView final : public store::EventSink {
   void Insert(const std::string& slot, const std::string& id, LiveTask task)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Erase(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Adds a task to its project's load, or takes it off.
+  void Count(const LiveTask& task, int sign) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Reindex(const std::string& id, const LiveTask& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetPlace(const std::string& id, LiveTask& task, const store::v1::Placement& place)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -127,6 +143,7 @@ class TaskView final : public store::EventSink {
   std::map<std::string, std::set<Rank>> live_ ABSL_GUARDED_BY(mu_);  // By project: all.
   std::map<std::string, std::set<Rank>> wanting_
       ABSL_GUARDED_BY(mu_);  // By project: want an offer.
+  absl::flat_hash_map<std::string, ProjectLoad> loads_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, std::set<std::string>> held_ ABSL_GUARDED_BY(mu_);  // Tasks.
   absl::flat_hash_map<std::string, Presence> presence_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_set<std::string> touched_ ABSL_GUARDED_BY(mu_);  // Contractors.

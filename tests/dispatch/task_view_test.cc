@@ -45,6 +45,16 @@ class TaskViewTest : public ::testing::Test {
     event.mutable_prelabelled()->set_confidence(confidence);
     view_.Apply(event, 0);
   }
+  // A place of a task changes, which then has so many answers and live places.
+  void Place(const std::string& task, store::v1::Placement::State state, int have, int open) {
+    store::v1::Event event = Next(task);
+    event.set_have(have);
+    event.set_open(open);
+    event.mutable_placement()->set_contractor("ana");
+    event.mutable_placement()->set_assignment("first");
+    event.mutable_placement()->set_state(state);
+    view_.Apply(event, 0);
+  }
   std::vector<std::string> Wanting(size_t limit = 100) {
     std::vector<std::string> tasks;
     view_.VisitWanting(limit, [&](const std::string& id, const LiveTask&) {
@@ -96,6 +106,33 @@ TEST_F(TaskViewTest, WhatIsNotTakenDoesNotKeepBackTheRest) {
   Submit("next", 2);
   Submit("last", 3);
   EXPECT_THAT(Wanting(1), ElementsAre("waiting", "next"));
+}
+
+TEST_F(TaskViewTest, KnowsWhatAProjectHasUnderWay) {
+  const auto load = [&] {
+    const ProjectLoad now = view_.LoadOf(store::kProject);
+    return std::vector<int64_t>{now.tasks, now.answers, now.held};
+  };
+  Submit("a", 1);
+  Submit("b", 2);
+  EXPECT_THAT(load(), ElementsAre(2, 0, 0));
+  EXPECT_FALSE(view_.HasSeen("a", "ana", "first"));
+  Place("a", store::v1::Placement::OFFERED, 0, 1);
+  EXPECT_TRUE(view_.HasSeen("a", "ana", "first"));
+  EXPECT_FALSE(view_.HasSeen("a", "ana", "second"));
+  EXPECT_THAT(load(), ElementsAre(2, 0, 1));
+  Place("a", store::v1::Placement::OVERDUE, 0, 0);
+  EXPECT_THAT(load(), ElementsAre(2, 0, 1)) << "he may still come with it";
+  store::v1::Event event = Next("a");
+  event.set_have(1);
+  event.mutable_annotated()->set_contractor("ana");
+  view_.Apply(event, 0);
+  EXPECT_THAT(load(), ElementsAre(2, 1, 0));
+  event = Next("a");
+  event.mutable_completed()->set_task("a");
+  view_.Apply(event, 0);
+  EXPECT_THAT(load(), ElementsAre(1, 0, 0));
+  EXPECT_TRUE(view_.HasSeen("a", "ana", "second")) << "it has ended";
 }
 
 TEST_F(TaskViewTest, AnEndedTaskLeavesNothingBehind) {
