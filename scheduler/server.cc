@@ -64,13 +64,13 @@ class ServerImpl final : public Server {
         blobs_(NewDirectoryBlobStore(options.data_directory + "/blobs")),
         jobs_(&pool_, options.topology.LaneSlots()[0]),
         models_({&tasks_, &registry_store_, &registry_, &index_, &view_, blobs_.get(), &jobs_}),
-        follower_(
-            options.redis, log_.get(), &gate_,
-            {&registry_, &scores_, &calibrations_, &index_, &hub_, &view_, &folder_, &models_}),
+        follower_(options.redis, log_.get(), &gate_,
+                  {&registry_, &scores_, &calibrations_, &spend_, &index_, &hub_, &view_, &folder_,
+                   &models_}),
         recovery_({&pool_, log_.get(), &gate_, &index_, &follower_, &view_}, options.topology,
                   options.replica, options.dev_mode),
         collector_(&tasks_, &registry_, &scores_, &calibrations_),
-        dispatcher_({&tasks_, &view_, &registry_, &scores_, log_.get(), &index_},
+        dispatcher_({&tasks_, &view_, &registry_, &scores_, &spend_, log_.get(), &index_},
                     dispatch::DefaultPolicy()),
         reaper_(&tasks_, &jobs_),
         archiver_(
@@ -80,7 +80,7 @@ class ServerImpl final : public Server {
         authenticator_(&registry_, &methods_),
         parts_{&clock_,          &authenticator_, &tasks_, &archive_,  &homes_,
                &registry_store_, &registry_,      &index_, &follower_, &view_,
-               &scores_,         blobs_.get(),    &jobs_,  &grants_},
+               &scores_,         blobs_.get(),    &jobs_,  &grants_,   &spend_},
         executor_("streams", kStreamThreads),
         projects_service_(&parts_),
         tasks_service_(&parts_),
@@ -114,6 +114,7 @@ class ServerImpl final : public Server {
   store::RegistryView registry_;
   quality::ScoreBook scores_;
   quality::CalibrationBook calibrations_;
+  quality::SpendBook spend_;
   store::LogIndex index_;
   store::TaskArchive archive_;
   dispatch::TaskView view_;
@@ -170,8 +171,8 @@ absl::Status ServerImpl::Begin() {
   if (!methods_.missing().empty()) {
     return absl::InternalError(absl::StrCat("no rule says who may call ", methods_.missing()[0]));
   }
-  RETURN_IF_ERROR(
-      store::ReplayLog(*log_, {&registry_, &scores_, &calibrations_, &index_, &folder_, &models_}));
+  RETURN_IF_ERROR(store::ReplayLog(
+      *log_, {&registry_, &scores_, &calibrations_, &spend_, &index_, &folder_, &models_}));
   for (const std::string& slot : options_.topology.AllSlots())
     follower_.Add(slot, index_.LastSeq(slot));
   follower_.Run();

@@ -9,6 +9,7 @@
 #include "scheduler/api/job_grants.h"
 #include "scheduler/dispatch/task_view.h"
 #include "scheduler/quality/score_book.h"
+#include "scheduler/quality/spend_book.h"
 #include "scheduler/store/event_follower.h"
 #include "scheduler/store/home_store.h"
 #include "scheduler/store/log_index.h"
@@ -34,6 +35,7 @@ struct Parts {
   BlobStore* blobs;
   queue::JobQueue* jobs;
   JobGrants* grants;
+  const quality::SpendBook* spend;
 };
 
 // How long a call waits for its event to be on disk before it answers DEADLINE_EXCEEDED.

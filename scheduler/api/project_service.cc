@@ -11,6 +11,7 @@
 #include "scheduler/api/call.h"
 #include "scheduler/api/convert.h"
 #include "scheduler/api/names.h"
+#include "scheduler/api/project_progress.h"
 #include "scheduler/api/validate.h"
 
 namespace fairlead::api {
@@ -119,7 +120,11 @@ grpc::Status ProjectServiceImpl::GetProject(grpc::ServerContext* context,
                  RETURN_IF_ERROR(CheckTenant(principal, name.tenant));
                  ASSIGN_OR_RETURN(store::v1::ProjectRecord record,
                                   parts_.registry->Project(name.key()));
-                 return Show(parts_, record, *response);
+                 RETURN_IF_ERROR(Show(parts_, record, *response));
+                 *response->mutable_forecast() = quality::ForecastOf(
+                     record.settings(), store::CurrentRate(record).micros_per_annotation(),
+                     ProgressOf(parts_, record.project()));
+                 return absl::OkStatus();
                });
 }
 

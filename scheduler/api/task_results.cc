@@ -10,6 +10,7 @@
 #include "nlohmann/json.hpp"
 #include "scheduler/api/convert.h"
 #include "scheduler/api/names.h"
+#include "scheduler/api/project_progress.h"
 #include "scheduler/api/task_service.h"
 #include "scheduler/quality/answer.h"
 
@@ -163,6 +164,13 @@ absl::Status TaskServiceImpl::Explain(const Principal& principal, const std::str
     response.add_history(Describe(event));
     if (event.has_decision() && response.decisions_size() < 100) {
       *response.add_decisions() = Public(std::move(*event.mutable_decision()), task.project.key());
+    }
+  }
+  if (response.task().state() == v1::Task::READY || response.task().state() == v1::Task::OPEN) {
+    ASSIGN_OR_RETURN(const store::v1::ProjectRecord project,
+                     parts_.registry->Project(task.project.key()));
+    if (std::string why = WhyNotOffered(parts_, project); !why.empty()) {
+      response.add_history(std::move(why));
     }
   }
   return absl::OkStatus();

@@ -15,6 +15,7 @@ namespace fairlead::api {
 namespace {
 
 constexpr size_t kText = 16 << 10;
+constexpr int64_t kMostMicros = 1'000'000'000'000'000;
 
 absl::Status CheckLength(absl::string_view field, absl::string_view text, size_t most) {
   if (text.size() <= most) return absl::OkStatus();
@@ -85,6 +86,17 @@ absl::Status CheckRedundancy(v1::Redundancy& redundancy) {
   if (redundancy.gold_answers() < 1 || redundancy.gold_answers() > 50) {
     return FieldError("settings.redundancy.gold_answers", "must be 1 to 50");
   }
+  const double below = redundancy.adjudicate_below();
+  if (below != 0 && !(below >= 0.5 && below <= redundancy.target_confidence())) {
+    return FieldError("settings.redundancy.adjudicate_below",
+                      "must be 0 (never), or at least 0.5 and at most target_confidence");
+  }
+  const double quality = redundancy.adjudicator_quality();
+  if (quality != 0 && !(quality >= 0.5 && quality < 1)) {
+    return FieldError("settings.redundancy.adjudicator_quality",
+                      "must be 0 (for 0.8), or at least 0.5 and below 1");
+  }
+  if (below != 0 && quality == 0) redundancy.set_adjudicator_quality(0.8);
   return absl::OkStatus();
 }
 
@@ -157,6 +169,9 @@ absl::StatusOr<v1::ProjectSettings> ValidateSettings(v1::ProjectSettings setting
   if (settings.weight() == 0) settings.set_weight(1);
   if (settings.weight() < 1 || settings.weight() > 1000) {
     return FieldError("settings.weight", "must be 1 to 1,000");
+  }
+  if (settings.budget_micros() < 0 || settings.budget_micros() > kMostMicros) {
+    return FieldError("settings.budget_micros", "must be 0 (no limit) to 10^15");
   }
   v1::ModelLoop& loop = *settings.mutable_model_loop();
   if (loop.train_after_labels() == 0) loop.set_train_after_labels(256);

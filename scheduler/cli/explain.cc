@@ -16,9 +16,13 @@ namespace {
 
 std::string FormatDecision(const v1::Decision& decision) {
   std::string text =
-      absl::StrFormat("\n%s  offered to %s: rank %d of %d, policy %s, seed %u\n",
+      absl::StrFormat("\n%s  offered to %s: rank %d of %d, for %s, policy %s, seed %u%s\n",
                       FormatTime(decision.create_time()), decision.contractor(), decision.rank(),
-                      decision.candidate_count(), decision.policy_version(), decision.seed());
+                      decision.candidate_count(),
+                      absl::FormatDuration(absl::Seconds(decision.offer_window().seconds()) +
+                                           absl::Nanoseconds(decision.offer_window().nanos())),
+                      decision.policy_version(), decision.seed(),
+                      decision.adjudication() ? ", as adjudicator" : "");
   std::vector<std::vector<std::string>> rows = {
       {"  CANDIDATE", "INDEX", "QUALITY", "SAMPLED", "GAIN", "SECONDS", "FAIR", "EXCLUDED BY"}};
   for (const auto& candidate : decision.candidates()) {
@@ -59,10 +63,11 @@ std::string FormatTask(const v1::Task& task) {
                               : absl::StrCat("\"", FormatAnswer(annotation.answer()), "\""));
   }
   if (task.has_label()) {
-    absl::StrAppendFormat(&text, "  label \"%s\", confidence %.4f%s, from %d answers%s, %s\n",
+    absl::StrAppendFormat(&text, "  label \"%s\", confidence %.4f%s, from %d answers%s%s, %s\n",
                           FormatAnswer(task.label().answer()), task.label().confidence(),
                           RawConfidence(task.label()), task.label().answers(),
                           task.label().used_prelabel() ? " and the prelabel" : "",
+                          task.label().adjudicated() ? ", the last an adjudicator's" : "",
                           task.label().aggregation());
   }
   if (!task.end_reason().empty()) absl::StrAppend(&text, "  ended: ", task.end_reason(), "\n");

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/base/status.h"
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/command.h"
@@ -33,6 +34,14 @@ void PrintProject(const GlobalOptions& globals, const v1::Project& project) {
     const v1::PayRate& rate = project.pay_rates(project.pay_rates_size() - 1);
     std::cout << "  pay an answer: " << FormatMoney(rate.micros_per_annotation(), rate.currency())
               << " (rate version " << rate.version() << ")\n";
+    if (project.has_forecast()) {
+      const v1::Project::Forecast& forecast = project.forecast();
+      std::cout << "  cost: " << FormatMoney(forecast.paid_micros(), rate.currency()) << " paid, "
+                << FormatMoney(forecast.to_go_micros(), rate.currency()) << " to go ("
+                << absl::StrFormat("%.0f answers at %.2f a task", forecast.answers_to_go(),
+                                   forecast.answers_per_task())
+                << ")" << (forecast.budget_spent() ? "; the budget is spent" : "") << "\n";
+    }
   }
 }
 

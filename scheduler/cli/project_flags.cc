@@ -27,10 +27,14 @@ void DeclareProjectFlags(CLI::App* command, ProjectFlags& flags, bool with_kind)
     command->add_option("--kind", flags.kind, "ocr, class, pair, ranking, rating or free-text");
   }
   command->add_option("--pay", flags.pay_micros, "Pay an accepted answer, in millionths");
+  command->add_option("--budget", flags.budget_micros,
+                      "Pay of all answers at most, in millionths; 0: no limit");
   command->add_option("--currency", flags.currency, "ISO 4217");
   command->add_option("--min-answers", flags.min_answers, "Answers at least");
   command->add_option("--max-answers", flags.max_answers, "Answers at most");
   command->add_option("--target", flags.target_confidence, "Confidence that ends a task");
+  command->add_option("--adjudicate-below", flags.adjudicate_below,
+                      "Confidence below which one of proven quality is asked as well; 0: never");
   command->add_option("--gold-answers", flags.gold_answers, "Answers wanted on a gold task");
   command->add_option("--offer-window", flags.offer_window_seconds, "Seconds to accept");
   command->add_option("--work-window", flags.work_window_seconds, "Seconds to submit");
@@ -74,10 +78,12 @@ absl::StatusOr<v1::ProjectSettings> SettingsFrom(const ProjectFlags& flags) {
   }
   schema->set_allow_tie(flags.allow_tie);
   settings.set_guidelines(flags.guidelines);
+  settings.set_budget_micros(flags.budget_micros);
   settings.mutable_redundancy()->set_min_answers(flags.min_answers);
   settings.mutable_redundancy()->set_max_answers(flags.max_answers);
   settings.mutable_redundancy()->set_target_confidence(flags.target_confidence);
   settings.mutable_redundancy()->set_gold_answers(flags.gold_answers);
+  settings.mutable_redundancy()->set_adjudicate_below(flags.adjudicate_below);
   *settings.mutable_offer_window() =
       TimeUtil::MillisecondsToDuration(static_cast<int64_t>(flags.offer_window_seconds * 1e3));
   *settings.mutable_work_window() =

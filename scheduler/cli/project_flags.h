@@ -15,10 +15,12 @@ namespace fairlead::cli {
 struct ProjectFlags {
   std::string kind;  // ocr | class | pair | ranking | rating | free-text.
   int64_t pay_micros = 10000;
+  int64_t budget_micros = 0;
   std::string currency = "USD";
   int min_answers = 1;
   int max_answers = 5;
   double target_confidence = 0.95;
+  double adjudicate_below = 0;
   int gold_answers = 3;
   double offer_window_seconds = 60;
   double work_window_seconds = 600;

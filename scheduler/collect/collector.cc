@@ -30,6 +30,22 @@ store::v1::LabelRecord LabelByModel(const store::TaskState& task) {
   return label;
 }
 
+quality::RedundancyLimits LimitsOf(const store::v1::ProjectRecord& project,
+                                   const store::TaskState& task) {
+  const quality::RedundancyLimits limits = quality::Limits(project.settings().redundancy());
+  return task.record.checks().empty() ? limits : quality::LimitsOfCheck(limits);
+}
+
+// Whether the last answer is an adjudicator's: of those who were asked for it, if he was asked
+// before it became anybody's.
+bool IsAdjudicated(const quality::RedundancyLimits& limits, const store::TaskState& task) {
+  const size_t count = task.annotations.size();
+  if (count < 2) return false;
+  return quality::IsAdjudicators(
+      limits, static_cast<int>(count) - 1,
+      task.annotations[count - 1].offered_ms() - task.annotations[count - 2].accept_ms());
+}
+
 }  // namespace
 
 store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
@@ -59,6 +75,7 @@ store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
     if (!calibration.identity()) label.set_raw_confidence(consensus.confidence);
     label.set_used_prelabel(consensus.used_prelabel);
     label.set_aggregation(consensus.method);
+    label.set_adjudicated(IsAdjudicated(LimitsOf(project, task), task));
   }
   for (store::v1::Evidence& evidence : quality::Judge(schema, votes, model, gold)) {
     *label.add_evidence() = std::move(evidence);
@@ -81,15 +98,13 @@ store::Conclusion Collector::Conclude(const store::TaskRef& ref,
       return conclusion;
     }
   }
-  quality::RedundancyLimits limits = quality::Limits(project.settings().redundancy());
-  if (!task.record.checks().empty()) limits = quality::LimitsOfCheck(limits);
   store::v1::LabelRecord label = LabelOf(project, task, *scores_, calibrations_->Of(ref.project));
   bool complete = false;
   if (task.record.has_gold()) {
     complete = task.have >= task.want;
   } else if (task.have > 0) {
     const quality::RedundancyDecision decision =
-        quality::DecideRedundancy(limits, task.have, label.confidence());
+        quality::DecideRedundancy(LimitsOf(project, task), task.have, label.confidence());
     complete = decision.verdict == quality::Verdict::kComplete;
     conclusion.want = std::max(decision.want, task.have + task.open);
   }

@@ -12,6 +12,10 @@ constexpr int kNone = -1;
 // Steps a column of a row reduction, after which augmenting paths go on.
 constexpr size_t kReductions = 8;
 constexpr size_t kBids = 300;
+// An auction begins with this many times its slack and divides it by kStep from phase to phase:
+// where rows want the same columns, prices find their order in few large steps.
+constexpr double kFirstSlack = 625;
+constexpr double kStep = 5;
 constexpr size_t kExactColumns = 64;  // Larger problems are solved with slack.
 constexpr double kSlack = 5e-4;       // Of the median of the rows' greatest values.
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
@@ -31,9 +35,15 @@ class JonkerVolgenant {
   double* operator[](size_t row) { return costs_.data() + row * n_; }
 
   const std::vector<int>& Solve() {
-    ReduceColumns();
-    ReduceRows();
-    ReduceRows();
+    if (slack_ > 0) {
+      for (double times = kFirstSlack; times >= 1; times /= kStep) {
+        FreeBeyond(slack_ * times);
+        ReduceRows(slack_ * times, kBids * n_);
+      }
+    } else {
+      ReduceColumns();
+      for (int i = 0; i < 2; ++i) ReduceRows(0, kReductions * n_);
+    }
     for (const int row : free_) Augment(row);
     return column_of_;
   }
@@ -91,11 +101,25 @@ class JonkerVolgenant {
     return best;
   }
 
+  // Rows without a column, or further than `slack` above the cheapest, look for one.
+  void FreeBeyond(double slack) {
+    free_.clear();
+    for (size_t row = 0; row < n_; ++row) {
+      const int column = column_of_[row];
+      if (column != kNone) {
+        const auto has = static_cast<size_t>(column);
+        const double cost = Row(static_cast<int>(row))[has] - price_[has];
+        if (cost <= CheapestOf(static_cast<int>(row)).first_cost + slack) continue;
+        row_of_[has] = column_of_[row] = kNone;
+      }
+      free_.push_back(static_cast<int>(row));
+    }
+  }
+
   // Each free row takes the column that is cheapest for it, at a price at which the second cheapest
   // is as good; who had the column before looks for another, at once if a price was raised.
-  void ReduceRows() {
+  void ReduceRows(double slack, size_t steps) {
     std::vector<int> waiting(free_.rbegin(), free_.rend()), left;
-    size_t steps = (slack_ > 0 ? kBids : kReductions) * n_;
     while (!waiting.empty()) {
       const int row = waiting.back();
       waiting.pop_back();
@@ -109,7 +133,7 @@ class JonkerVolgenant {
       bool raised = false;
       if (best.second != kNone) {
         double& price = price_[static_cast<size_t>(column)];
-        const double lowered = price - (best.second_cost - best.first_cost) - slack_;
+        const double lowered = price - (best.second_cost - best.first_cost) - slack;
         raised = lowered < price;
         price = lowered;
         if (!raised && row_of_[static_cast<size_t>(column)] != kNone) column = best.second;

@@ -1,6 +1,7 @@
 #include "scheduler/dispatch/dispatcher.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "scheduler/quality/answer.h"
+#include "scheduler/quality/redundancy.h"
 
 namespace fairlead::dispatch {
 namespace {
@@ -23,9 +25,18 @@ constexpr int64_t kPrelabelGraceMs = 3'000;
 // A model's word never closes the question: a task that still waits wants an answer.
 constexpr double kMaxPrelabelTrust = 0.95;
 constexpr int64_t kOfferWindowMs = 60'000;  // That responsiveness is asked about.
+constexpr int kMostAdjudications = 32;      // A project and round: adjudicators may be few.
+constexpr int64_t kSentMs = 60'000;         // An offer unseen for so long was not committed.
 
 absl::Duration FromProto(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+google::protobuf::Duration ToProto(absl::Duration duration) {
+  google::protobuf::Duration proto;
+  proto.set_seconds(absl::ToInt64Seconds(duration));
+  proto.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration % absl::Seconds(1))));
+  return proto;
 }
 
 google::protobuf::Timestamp NowStamp(absl::Time now) {
@@ -44,6 +55,21 @@ bool IsTheModels(const std::string& id, const LiveTask& task, const learn::Prove
 }
 
 }  // namespace
+
+double LeastQualityOf(const LiveTask& task, const fairlead::v1::Redundancy& redundancy,
+                      int64_t now_ms) {
+  if (task.gold || !(redundancy.adjudicate_below() > 0)) return 0;
+  quality::RedundancyLimits limits = quality::Limits(redundancy);
+  if (task.check) limits = quality::LimitsOfCheck(limits);
+  int64_t last_ms = 0;
+  for (const auto& [contractor, place] : task.places) {
+    if (place.state() == store::v1::Placement::SUBMITTED) {
+      last_ms = std::max(last_ms, place.deadline_ms());
+    }
+  }
+  return quality::IsAdjudicators(limits, task.have, now_ms - last_ms) ? limits.adjudicator_quality
+                                                                      : 0;
+}
 
 Dispatcher::Dispatcher(const DispatcherParts& parts, Policy policy)
     : parts_(parts),
@@ -81,10 +107,10 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
   projects_.clear();
   project_of_.clear();
   for (const std::string& key : parts_.view->Projects()) {
-    absl::StatusOr<store::v1::ProjectRecord> record = parts_.registry->Project(key);
-    if (!record.ok() || record->paused()) continue;
+    absl::StatusOr<store::SharedProjectRecord> record = parts_.registry->SharedProject(key);
+    if (!record.ok() || (*record)->paused()) continue;
     Project& project = projects_[key];
-    project.prelabeller = Prelabeller(key, *record);
+    project.prelabeller = Prelabeller(key, **record);
     project.record = *std::move(record);
     // A project that comes back does not collect the time it was away.
     Share& share = shares_[key];
@@ -92,12 +118,14 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
   }
   parts_.view->VisitWanting(limit, [&](const std::string& id, const LiveTask& live) {
     const auto found = projects_.find(live.project);
-    if (found == projects_.end()) return;
-    const std::optional<learn::Proven>& prelabeller = found->second.prelabeller;
-    if (prelabeller.has_value() && IsTheModels(id, live, *prelabeller, now_ms)) {
-      return;
+    if (found == projects_.end()) return true;
+    Project& project = found->second;
+    if (project.prelabeller.has_value() && IsTheModels(id, live, *project.prelabeller, now_ms)) {
+      return false;
     }
     ReadyTask task;
+    task.least_quality = LeastQualityOf(live, project.record->settings().redundancy(), now_ms);
+    if (task.least_quality > 0 && project.adjudications++ >= kMostAdjudications) return false;
     task.task = id;
     task.project = live.project;
     task.gold = live.gold;
@@ -111,21 +139,48 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
       if (place.state() != store::v1::Placement::LAPSED) task.excluded.insert(contractor);
     }
     for (const auto& [contractor, assignment] : live.ahead) task.excluded.insert(contractor);
-    found->second.tasks.push_back(std::move(task));
+    project.tasks.push_back(std::move(task));
+    return true;
   });
-  return Interleave();
+  return Interleave(now_ms);
+}
+
+void Dispatcher::KeepWithinBudget(const std::string& key, Project& project, int64_t now_ms) {
+  const fairlead::v1::ProjectSettings& settings = project.record->settings();
+  if (settings.budget_micros() <= 0) return;
+  // In the order in which an offer becomes an answer, so that none is missed on its way.
+  std::map<std::string, Sent>& sent = sent_[key];
+  for (auto it = sent.begin(); it != sent.end();) {
+    const auto& [assignment, offer] = *it;
+    const bool over = now_ms - offer.time_ms > kSentMs ||
+                      parts_.view->HasSeen(offer.task, offer.contractor, assignment);
+    it = over ? sent.erase(it) : std::next(it);
+  }
+  const int64_t held = parts_.view->LoadOf(key).held;
+  quality::Progress progress = parts_.spend->Of(key);
+  progress.held = held + static_cast<int64_t>(sent.size());
+  int64_t left = quality::AffordableOffers(
+      settings.budget_micros(), store::CurrentRate(*project.record).micros_per_annotation(),
+      progress);
+  for (ReadyTask& task : project.tasks) {
+    task.places = static_cast<int>(std::min<int64_t>(task.places, left));
+    left -= task.places;
+  }
+  project.tasks.erase(std::remove_if(project.tasks.begin(), project.tasks.end(),
+                                     [](const ReadyTask& task) { return task.places == 0; }),
+                      project.tasks.end());
 }
 
 // By virtual pass.
-std::vector<ReadyTask> Dispatcher::Interleave() {
+std::vector<ReadyTask> Dispatcher::Interleave(int64_t now_ms) {
   std::map<std::string, std::pair<double, size_t>> heads;  // Pass ahead, next task.
   for (auto& [key, project] : projects_) {
-    const fairlead::v1::ProjectSettings& settings = project.record.settings();
+    const fairlead::v1::ProjectSettings& settings = project.record->settings();
     for (ReadyTask& task : project.tasks) {
       task.kind = settings.answer_schema().kind();
       task.alternatives = quality::Alternatives(settings.answer_schema());
       task.pay_micros =
-          static_cast<double>(store::CurrentRate(project.record).micros_per_annotation());
+          static_cast<double>(store::CurrentRate(*project.record).micros_per_annotation());
       task.required_skills.assign(settings.required_skills().begin(),
                                   settings.required_skills().end());
       task.weight = std::max(1, settings.weight());
@@ -133,6 +188,7 @@ std::vector<ReadyTask> Dispatcher::Interleave() {
     // Gold first within a project: it is little, and everybody is measured by it.
     std::stable_partition(project.tasks.begin(), project.tasks.end(),
                           [](const ReadyTask& task) { return task.gold; });
+    KeepWithinBudget(key, project, now_ms);
     if (!project.tasks.empty()) heads[key] = {shares_[key].pass, 0};
   }
   std::vector<ReadyTask> ready;
@@ -150,6 +206,16 @@ std::vector<ReadyTask> Dispatcher::Interleave() {
   return ready;
 }
 
+absl::Duration Dispatcher::OfferWindow(const fairlead::v1::ProjectSettings& settings,
+                                       const std::string& contractor, int64_t now_ms) const {
+  const absl::Duration window = FromProto(settings.offer_window());
+  quality::ContractorScore score =
+      parts_.scores->Score(contractor, settings.answer_schema().kind());
+  quality::Decay(now_ms, score);
+  const double seconds = quality::OfferWindowSeconds(score, absl::ToDoubleSeconds(window));
+  return std::min(window, absl::Ceil(absl::Seconds(seconds), absl::Milliseconds(1)));
+}
+
 absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choices,
                                        absl::flat_hash_set<std::string>& unsure) {
   std::map<std::string, std::vector<store::OfferTerms>> by_slot;
@@ -157,16 +223,17 @@ absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choic
   std::vector<std::string> records;
   for (Choice& choice : choices) {
     const std::string& key = project_of_[choice.task];
-    const fairlead::v1::ProjectSettings& settings = projects_[key].record.settings();
+    const fairlead::v1::ProjectSettings& settings = projects_[key].record->settings();
     store::OfferTerms terms;
     terms.ref = {key, choice.task};
     terms.contractor = choice.contractor;
     terms.assignment = NewId(now, gen_);
     terms.token = RandomHex(8);
-    terms.offer_window = FromProto(settings.offer_window());
+    terms.offer_window = OfferWindow(settings, choice.contractor, absl::ToUnixMillis(now));
     terms.work_window = FromProto(settings.work_window());
     choice.decision.set_name(terms.assignment);
     choice.decision.set_assignment(terms.assignment);
+    *choice.decision.mutable_offer_window() = ToProto(terms.offer_window);
     *choice.decision.mutable_create_time() = NowStamp(now);
     store::v1::Event event;
     event.set_key(choice.task);
@@ -174,6 +241,9 @@ absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choic
     *event.mutable_decision() = std::move(choice.decision);
     records.push_back(event.SerializeAsString());
     events.push_back(std::move(event));
+    if (settings.budget_micros() > 0) {
+      sent_[key][terms.assignment] = {choice.task, choice.contractor, absl::ToUnixMillis(now)};
+    }
     by_slot[parts_.tasks->topology().ShardOf(key)].push_back(std::move(terms));
   }
   // Appended before the commits they explain, without waiting for the disk.
@@ -183,14 +253,19 @@ absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choic
   for (const auto& [slot, terms] : by_slot) {
     ASSIGN_OR_RETURN(std::vector<bool> valid, parts_.tasks->Offer(slot, terms));
     for (size_t i = 0; i < valid.size(); ++i) {
-      if (!valid[i]) continue;
+      const std::string& key = terms[i].ref.project;
+      if (!valid[i]) {
+        if (const auto sent = sent_.find(key); sent != sent_.end()) {
+          sent->second.erase(terms[i].assignment);
+        }
+        continue;
+      }
       ++committed;
       unsure.erase(terms[i].contractor);
       parts_.view->NoteOffered(terms[i].ref.task, terms[i].contractor, terms[i].assignment);
-      const std::string& key = terms[i].ref.project;
       Share& share = shares_[key];
       virtual_time_ = std::max(virtual_time_, share.pass);
-      share.pass += 1.0 / std::max(1, projects_[key].record.settings().weight());
+      share.pass += 1.0 / std::max(1, projects_[key].record->settings().weight());
     }
   }
   return committed;

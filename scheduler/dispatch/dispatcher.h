@@ -21,6 +21,7 @@
 #include "scheduler/dispatch/task_view.h"
 #include "scheduler/learn/prelabel_use.h"
 #include "scheduler/quality/score_book.h"
+#include "scheduler/quality/spend_book.h"
 #include "scheduler/store/log_index.h"
 #include "scheduler/store/registry_view.h"
 #include "scheduler/store/task_store.h"
@@ -32,9 +33,15 @@ struct DispatcherParts {
   TaskView* view;
   const store::RegistryView* registry;
   const quality::ScoreBook* scores;
+  const quality::SpendBook* spend;
   RecordLog* log;
   store::LogIndex* index;
 };
+
+// The quality that the contractor of a task's next place must have proven, by its answers so far
+// and the time since the last of them (quality/redundancy.h); 0: anybody's. Pure.
+double LeastQualityOf(const LiveTask& task, const fairlead::v1::Redundancy& redundancy,
+                      int64_t now_ms);
 
 // Thread-compatible: one thread calls RunOnce.
 class Dispatcher {
@@ -53,9 +60,16 @@ class Dispatcher {
 
   // What a project's tasks are offered under, and its tasks, in the order of a round.
   struct Project {
-    store::v1::ProjectRecord record;
+    store::SharedProjectRecord record;
     std::vector<ReadyTask> tasks;
     std::optional<learn::Proven> prelabeller;  // Where waiting tasks are prelabelled.
+    int adjudications = 0;                     // Places that only few may have.
+  };
+
+  // An offer of a project with a budget that was sent to be committed.
+  struct Sent {
+    std::string task, contractor;
+    int64_t time_ms = 0;
   };
 
   void FollowContractors(int64_t now_ms);
@@ -63,7 +77,12 @@ class Dispatcher {
   std::optional<learn::Proven> Prelabeller(const std::string& key,
                                            const store::v1::ProjectRecord& project) const;
   std::vector<ReadyTask> ReadTasks(size_t limit, int64_t now_ms);
-  std::vector<ReadyTask> Interleave();
+  std::vector<ReadyTask> Interleave(int64_t now_ms);
+  // Leaves of a project's tasks, in their order, the places that its budget can pay.
+  void KeepWithinBudget(const std::string& key, Project& project, int64_t now_ms);
+  // The project's window, or less where the contractor's record says so.
+  absl::Duration OfferWindow(const fairlead::v1::ProjectSettings& settings,
+                             const std::string& contractor, int64_t now_ms) const;
   // Takes out of `unsure` whoever was offered what was chosen for him.
   absl::StatusOr<int> Commit(absl::Time now, std::vector<Choice> choices,
                              absl::flat_hash_set<std::string>& unsure);
@@ -75,6 +94,8 @@ class Dispatcher {
   std::map<std::string, Share> shares_;                       // By project.
   std::map<std::string, Project> projects_;                   // Of the round.
   absl::flat_hash_map<std::string, std::string> project_of_;  // Of the tasks of the round.
+  // By project and assignment: those that the view has not seen yet.
+  std::map<std::string, std::map<std::string, Sent>> sent_;
   FreeIndex free_;
 };
 

@@ -20,7 +20,8 @@ struct Candidate {
   double quality_sampled = 0;
   Features features;
   double index = 0;
-  std::string excluded_by;  // "answered_before", "matched_elsewhere"; else empty.
+  std::string
+      excluded_by;  // "answered_before", "matched_elsewhere", "quality_not_proven"; or empty.
 };
 
 // The smallest change of one feature of the runner-up that puts it in front.

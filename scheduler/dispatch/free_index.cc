@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -23,6 +24,21 @@ constexpr int64_t kEpochMs = 90LL * 86'400'000;  // What lies before counts as s
 constexpr double kMostScale = 0x1p40;
 constexpr uint32_t kDrawMask = (1u << 11) - 1;
 constexpr double kResponsivenessSteps = 255;
+constexpr size_t kExactBuckets = 32;
+constexpr double kPayClassesAnOctave = 4;
+
+// Above the pay itself, and the same for all pays of a class.
+double PayClassOf(double pay_micros) {
+  if (!(pay_micros > 0)) return 0;
+  const double steps = std::floor(kPayClassesAnOctave * std::log2(pay_micros) + 1e-6);
+  return std::exp2((steps + 1) / kPayClassesAnOctave);
+}
+
+std::string KeyName(const BucketKey& key) {
+  return absl::StrCat(static_cast<int>(key.kind), "/", key.alternatives, "/",
+                      key.gold ? "gold/" : "/", key.pay_micros, "/", absl::StrJoin(key.skills, ","),
+                      "/", key.least_quality);
+}
 
 }  // namespace
 
@@ -133,6 +149,14 @@ bool FreeIndex::Admits(const Bucket& bucket, const Entry& entry) {
   return bucket.admits[entry.skills] != 0 && entry.min_pay_micros <= bucket.key.pay_micros;
 }
 
+bool FreeIndex::IsProven(const Bucket& bucket, const Member& shared) {
+  if (!(bucket.key.least_quality > 0)) return true;
+  quality::ContractorScore score;
+  score.right = shared.right;
+  score.wrong = shared.wrong;
+  return quality::IsProven(score, bucket.key.least_quality);
+}
+
 // Adds a free contractor to the totals, or takes him off.
 void FreeIndex::Count(Slot slot, int sign) {
   const Entry& entry = entries_[slot];
@@ -156,7 +180,8 @@ void FreeIndex::SetFree(Slot slot, bool free, int64_t now_ms) {
     if (!free) {
       bucket->ranks.Unlink(slot, WaitQuantum(entry));
     } else if (Admits(*bucket, entry)) {
-      Join(*bucket, slot, SharedOf(bucket->key.kind, slot, now_ms, known), totals, now_ms);
+      const Member& shared = SharedOf(bucket->key.kind, slot, now_ms, known);
+      if (IsProven(*bucket, shared)) Join(*bucket, slot, shared, totals, now_ms);
     }
   }
 }
@@ -195,28 +220,43 @@ void FreeIndex::SetEarned(absl::string_view contractor, double micros, int64_t n
 }
 
 FreeIndex::Bucket& FreeIndex::BucketFor(const BucketKey& key, int64_t now_ms) {
-  const std::string name =
-      absl::StrCat(static_cast<int>(key.kind), "/", key.alternatives, "/", key.gold ? "gold/" : "/",
-                   key.pay_micros, "/", absl::StrJoin(key.skills, ","));
-  const auto [it, fresh] = buckets_.try_emplace(name);
-  if (fresh) {
-    it->second = std::make_unique<Bucket>();
-    Bucket& bucket = *it->second;
-    bucket.key = key;
-    bucket.ranks.GrowTo(slots_);
-    for (uint32_t set = 0; set < skill_sets_.size(); ++set) {
-      bucket.admits.push_back(HasSkills(bucket, set));
-    }
-    const Totals totals = TotalsAt(now_ms);
-    for (Slot slot = 0; slot < slots_; ++slot) {
-      const Entry& entry = entries_[slot];
-      if (entry.free == 0 || !Admits(bucket, entry)) continue;
-      SharedByKind known;
-      Join(bucket, slot, SharedOf(key.kind, slot, now_ms, known), totals, now_ms);
+  auto found = buckets_.find(KeyName(key));
+  if (found == buckets_.end()) {
+    BucketKey made = key;
+    if (buckets_.size() >= kExactBuckets) made.pay_micros = PayClassOf(key.pay_micros);
+    bool fresh = false;
+    std::tie(found, fresh) = buckets_.try_emplace(KeyName(made));
+    if (fresh) {
+      found->second = std::make_unique<Bucket>();
+      found->second->key = std::move(made);
+      Populate(*found->second, now_ms);
     }
   }
-  it->second->asked_ms = now_ms;
-  return *it->second;
+  found->second->asked_ms = now_ms;
+  return *found->second;
+}
+
+void FreeIndex::Populate(Bucket& bucket, int64_t now_ms) {
+  bucket.ranks.GrowTo(slots_);
+  for (uint32_t set = 0; set < skill_sets_.size(); ++set) {
+    bucket.admits.push_back(HasSkills(bucket, set));
+  }
+  // What a contractor is at this kind of work stands in its other buckets already.
+  std::vector<const Bucket*> others;
+  for (const auto& [name, other] : buckets_) {
+    if (other.get() != &bucket && other->key.kind == bucket.key.kind) others.push_back(other.get());
+  }
+  const Totals totals = TotalsAt(now_ms);
+  for (Slot slot = 0; slot < slots_; ++slot) {
+    const Entry& entry = entries_[slot];
+    if (entry.free == 0 || !Admits(bucket, entry)) continue;
+    const auto has = std::find_if(others.begin(), others.end(),
+                                  [&](const Bucket* other) { return In(*other, slot); });
+    SharedByKind known;
+    const Member& shared = has != others.end() ? (*has)->ranks.at(slot)
+                                               : SharedOf(bucket.key.kind, slot, now_ms, known);
+    if (IsProven(bucket, shared)) Join(bucket, slot, shared, totals, now_ms);
+  }
 }
 
 const Member& FreeIndex::SharedOf(v1::TaskKind kind, Slot slot, int64_t now_ms,

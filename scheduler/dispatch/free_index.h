@@ -2,7 +2,9 @@
 // chooses from, kept in step change by change instead of being read anew every round. A contractor
 // is one entry (name, limits, share had) and one member of each bucket that he may work in: a
 // bucket is a kind of work, its number of alternatives, its pay and the skills it needs; gold has
-// buckets of its own, for it ranks differently. Not thread-safe; no clock, no I/O.
+// buckets of its own, for it ranks differently. Where there are many buckets, pays that lie near
+// each other share one, so that a change does not cost more with every pay that is asked for.
+// Not thread-safe; no clock, no I/O.
 //
 // A contractor's Thompson sample is drawn for a minute at a time (a draw) and is part of the
 // rank, so that the best of a bucket are the best by the formula itself and not by a guess at it.
@@ -45,8 +47,9 @@ struct BucketKey {
   v1::TaskKind kind = v1::TASK_KIND_UNSPECIFIED;
   double alternatives = 2;
   bool gold = false;
-  double pay_micros = 0;
+  double pay_micros = 0;            // At most; see BucketFor().
   std::vector<std::string> skills;  // In order.
+  double least_quality = 0;         // Of whom it is proven (score.h); 0: anybody's.
 };
 
 class FreeIndex {
@@ -80,7 +83,12 @@ class FreeIndex {
     std::vector<char> admits;  // By number of a set of skills.
     int64_t asked_ms = 0;
   };
+  // The bucket of this very key, or, beyond the first 32 buckets, the one of its class of pay (four
+  // an octave): its key then says the class's upper end, and TakesFor() who asks for more.
   Bucket& BucketFor(const BucketKey& key, int64_t now_ms);
+  bool TakesFor(Slot slot, double pay_micros) const {
+    return entries_[slot].min_pay_micros <= pay_micros;
+  }
 
   absl::string_view NameOf(Slot slot) const;
   Slot Find(absl::string_view contractor) const;  // kNoSlot where he is not known.
@@ -146,6 +154,7 @@ class FreeIndex {
   uint32_t SkillSet(std::vector<std::string> skills);
   bool HasSkills(const Bucket& bucket, uint32_t skills) const;
   static bool Admits(const Bucket& bucket, const Entry& entry);
+  static bool IsProven(const Bucket& bucket, const Member& shared);
   void Count(Slot slot, int sign);
   void SetFree(Slot slot, bool free, int64_t now_ms);
   // What buckets of one kind of work share of a contractor.
@@ -155,6 +164,7 @@ class FreeIndex {
   };
   using SharedByKind = absl::InlinedVector<Shared, 4>;
   const Member& SharedOf(v1::TaskKind kind, Slot slot, int64_t now_ms, SharedByKind& known) const;
+  void Populate(Bucket& bucket, int64_t now_ms);
   void Join(Bucket& bucket, Slot slot, const Member& shared, const Totals& totals, int64_t now_ms);
   float Sample(v1::TaskKind kind, Slot slot, const Member& member) const;
   void SetGain(const Bucket& bucket, Slot slot, Member& member) const;

@@ -12,6 +12,7 @@ namespace {
 // What a claim weighs in a window at most: above any other difference, but not so far that all
 // other values lie within an assignment's slack.
 constexpr double kWindowFloor = 30;
+constexpr size_t kMostUnproven = 3;  // Shown of those who may not adjudicate.
 
 double UrgencyOf(const ReadyTask& task, int64_t now_ms, const Policy& policy) {
   const double life = static_cast<double>(task.expire_ms - task.create_ms);
@@ -40,11 +41,13 @@ Floor FloorOf(uint64_t place_seed, const Policy& policy) {
 
 bool SameBucket(const ReadyTask& a, const ReadyTask& b) {
   return a.kind == b.kind && a.alternatives == b.alternatives && a.gold == b.gold &&
-         a.pay_micros == b.pay_micros && a.required_skills == b.required_skills;
+         a.pay_micros == b.pay_micros && a.required_skills == b.required_skills &&
+         a.least_quality == b.least_quality;
 }
 
 BucketKey KeyOf(const ReadyTask& task) {
-  BucketKey key{task.kind, AlternativesOf(task), task.gold, task.pay_micros, task.required_skills};
+  BucketKey key{task.kind,       AlternativesOf(task), task.gold,
+                task.pay_micros, task.required_skills, task.least_quality};
   std::sort(key.skills.begin(), key.skills.end());
   return key;
 }
@@ -62,11 +65,18 @@ MatchRound::MatchRound(absl::Span<const ReadyTask> tasks, const Policy& policy, 
                          SameBucket(task, tasks[i - 1]);
     FreeIndex::Bucket* bucket =
         repeats ? places_.back().bucket : &index_.BucketFor(KeyOf(task), now_ms);
+    FreeIndex::Bucket* ordinary = nullptr;
+    if (task.least_quality > 0) {
+      BucketKey key = KeyOf(task);
+      key.least_quality = 0;
+      ordinary = &index_.BucketFor(key, now_ms);
+    }
     const uint64_t task_seed = quality::MixSeeds(seed, StableHash64(task.task));
     const double urgency = UrgencyOf(task, now_ms, policy);
     for (int place = 0; place < task.places; ++place) {
       const uint64_t place_seed = quality::MixSeeds(task_seed, static_cast<uint64_t>(place));
-      places_.push_back({&task, i, bucket, place_seed, urgency, FloorOf(place_seed, policy)});
+      places_.push_back(
+          {&task, i, bucket, ordinary, place_seed, urgency, FloorOf(place_seed, policy)});
     }
   }
 }
@@ -144,10 +154,27 @@ Candidate MatchRound::Shown(const Place& place, const Ranked& ranked) const {
   return candidate;
 }
 
+std::vector<Candidate> MatchRound::Unproven(const Place& place) {
+  std::vector<Candidate> unproven;
+  if (place.ordinary == nullptr) return unproven;
+  RankBucket::Walk walk = place.ordinary->ranks.Best(/*newcomers_only=*/false);
+  for (int i = 0; i < kMaxCandidates && unproven.size() < kMostUnproven; ++i) {
+    const Slot slot = walk.Next();
+    if (slot == kNoSlot) break;
+    if (FreeIndex::In(*place.bucket, slot) || !Takes(place, slot) || Had(place, slot)) continue;
+    unproven.push_back(Refused(slot, "quality_not_proven"));
+    unproven.back().quality_mean = index_.QualityMeanOf(place.ordinary->ranks.at(slot));
+  }
+  return unproven;
+}
+
 Choice MatchRound::Decide(const Place& place, std::vector<Ranked>& ranked,
-                          const std::vector<Candidate>& refused, size_t considered) const {
+                          const std::vector<Candidate>& refused, size_t considered) {
   const auto before = [&](const Ranked& a, const Ranked& b) { return Before(place, a, b); };
-  const size_t shown = std::min<size_t>(ranked.size(), kShownCandidates);
+  std::vector<Candidate> excluded = Unproven(place);
+  considered += excluded.size();
+  const size_t shown = std::min(ranked.size(), kShownCandidates - excluded.size());
+  excluded.insert(excluded.end(), refused.begin(), refused.end());
   std::partial_sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(shown),
                     ranked.end(), before);
   std::vector<Candidate> candidates;
@@ -156,7 +183,8 @@ Choice MatchRound::Decide(const Place& place, std::vector<Ranked>& ranked,
   Choice choice;
   choice.task = place.task->task;
   choice.contractor = candidates.front().contractor;
-  choice.decision = Explain(choice.task, place.urgency, policy_, place.seed, candidates, refused);
+  choice.decision = Explain(choice.task, place.urgency, policy_, place.seed, candidates, excluded);
+  choice.decision.set_adjudication(place.task->least_quality > 0);
   choice.decision.set_candidate_count(static_cast<int>(considered));
   return choice;
 }

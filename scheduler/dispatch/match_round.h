@@ -20,7 +20,8 @@ struct Place {
   const ReadyTask* task = nullptr;
   size_t task_number = 0;
   FreeIndex::Bucket* bucket = nullptr;
-  uint64_t seed = 0;  // Of its floor and its ties; stored with the decision.
+  FreeIndex::Bucket* ordinary = nullptr;  // Of an adjudicator's place: the bucket without him.
+  uint64_t seed = 0;                      // Of its floor and its ties; stored with the decision.
   double urgency = 1;
   Floor floor = Floor::kNone;
 };
@@ -43,6 +44,10 @@ class MatchRound {
 
   // Whether he had the task before this round.
   bool Had(const Place& place, Slot slot) const;
+  // Whether a member of the place's bucket works for what the place pays.
+  bool Takes(const Place& place, Slot slot) const {
+    return index_.TakesFor(slot, place.task->pay_micros);
+  }
   // Those whom the round has given the task already.
   const std::vector<Slot>& Given(const Place& place) const { return given_[place.task_number]; }
   double FloorClaim(const Place& place, Slot slot) const;
@@ -56,15 +61,18 @@ class MatchRound {
   // id or arrival.
   bool Before(const Place& place, const Ranked& a, const Ranked& b) const;
   // Sorts `ranked` and writes the decision for the first of it. `refused` are those looked at in
-  // vain, `considered` how many were looked at in all.
+  // vain, `considered` how many were looked at in all; for an adjudicator's place those come to it
+  // who would be first without it.
   Choice Decide(const Place& place, std::vector<Ranked>& ranked,
-                const std::vector<Candidate>& refused, size_t considered) const;
+                const std::vector<Candidate>& refused, size_t considered);
   // The place is his: what he has, and what all have, changes.
   void Charge(const Place& place, Slot slot);
   Candidate Refused(Slot slot, const char* reason) const;
   Candidate Shown(const Place& place, const Ranked& ranked) const;
 
  private:
+  std::vector<Candidate> Unproven(const Place& place);
+
   FreeIndex& index_;
   const Policy& policy_;
   const int64_t now_ms_;

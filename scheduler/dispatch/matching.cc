@@ -1,7 +1,6 @@
 #include "scheduler/dispatch/matching.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -12,8 +11,10 @@
 namespace fairlead::dispatch {
 namespace {
 
-// So many times the places of a bucket must be free in it for each to be filled by itself.
+// So many times the places of a bucket must be free in it for each to be filled by itself, and so
+// many times the places of the window in all.
 constexpr size_t kPlenty = 4;
+constexpr size_t kPlentyInAll = 2;
 constexpr int kLongestWaiting = kMaxCandidates / 3;
 
 // Fills places one by one.
@@ -50,7 +51,7 @@ class Picker {
     const std::vector<Slot>& given = round_.Given(place);
     for (Slot slot = walk.Next(); slot != kNoSlot && wanted > 0; slot = walk.Next()) {
       if (!round_.index().Present(slot, round_.now_ms()) || has(given, given.size(), slot) ||
-          has(gathered_, before, slot)) {
+          has(gathered_, before, slot) || !round_.Takes(place, slot)) {
         continue;
       }
       if (round_.Had(place, slot)) {
@@ -70,7 +71,9 @@ class Picker {
   std::vector<Candidate> refused_;
 };
 
-bool Scarce(absl::Span<const Place> window) {
+bool Scarce(absl::Span<const Place> window, const FreeIndex& index) {
+  // Buckets share their contractors.
+  if (index.free() < kPlentyInAll * window.size()) return true;
   absl::flat_hash_map<const FreeIndex::Bucket*, size_t> places;
   for (const Place& place : window) ++places[place.bucket];
   return std::any_of(places.begin(), places.end(), [](const auto& bucket) {
@@ -93,7 +96,7 @@ std::vector<Choice> Match(absl::Span<const ReadyTask> tasks, const Policy& polic
     if (size == 0) break;
     const absl::Span<const Place> window = places.subspan(next, size);
     next += size;
-    if (Scarce(window)) {
+    if (Scarce(window, index)) {
       // Who is wanted twice, for he has credit for it, is left to the second look.
       for (const Place* place : AssignWindow(window, round, choices)) picker.Fill(*place, choices);
       continue;
@@ -106,33 +109,6 @@ std::vector<Choice> Match(absl::Span<const ReadyTask> tasks, const Policy& polic
     for (const Place* place : by_urgency) picker.Fill(*place, choices);
   }
   return choices;
-}
-
-std::vector<Choice> Match(const Snapshot& snapshot, const Policy& policy, uint64_t seed,
-                          int max_choices) {
-  absl::flat_hash_map<absl::string_view, const FreeContractor*> by_name;
-  for (const FreeContractor& contractor : snapshot.contractors) {
-    by_name[contractor.contractor] = &contractor;
-  }
-  const auto scores = [&](absl::string_view name, v1::TaskKind kind) {
-    const auto& known = by_name.at(name)->scores;
-    const auto found = known.find(kind);
-    return found == known.end() ? quality::ContractorScore() : found->second;
-  };
-  FreeIndex index(policy, seed, snapshot.offer_window_ms, scores);
-  constexpr double kAccountWindowMs = 600'000;
-  for (const FreeContractor& contractor : snapshot.contractors) {
-    Availability there;
-    there.credit = contractor.credit;
-    there.last_offer_ms = snapshot.now_ms - std::llround(contractor.seconds_since_offer * 1000);
-    there.since_ms = snapshot.now_ms - std::llround(contractor.online_share * kAccountWindowMs);
-    there.until_ms = snapshot.now_ms;
-    there.min_pay_micros = contractor.min_pay_micros;
-    there.skills = contractor.skills;
-    index.Put(contractor.contractor, there, snapshot.now_ms);
-    index.SetEarned(contractor.contractor, contractor.earned_recently, snapshot.now_ms);
-  }
-  return Match(snapshot.tasks, policy, seed, max_choices, snapshot.now_ms, index);
 }
 
 }  // namespace fairlead::dispatch

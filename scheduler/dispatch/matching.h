@@ -1,20 +1,22 @@
 // Which ready task goes to which free contractor (hop 5). Pure: no clock, no I/O; the same index,
 // tasks, policy and seed give the same choices.
 //
-// Where each bucket (free_index.h) has four times as many contractors as places, a place goes to
-// the best index (policy.h) among at most 24 candidates: the best of its bucket and the longest
-// waiting; the most urgent places choose first, for all are filled. Where contractors are scarcer,
-// the places of a window are assigned together, so that the sum of the indices is the greatest
-// (assignment.h): among the best of each bucket, as many as may be needed. Then earlier places in
-// the caller's order of tasks are filled rather than later ones.
+// Where each bucket (free_index.h) has four times as many contractors as places, and all of them
+// together, for buckets share them, twice as many, a place goes to the best index (policy.h) among
+// at most 24 candidates: the best of its bucket and the longest waiting; the most urgent places
+// choose first, for all are filled. Where contractors are scarcer, the places of a window are
+// assigned together, so that the sum of the indices is the greatest (assignment.h): among the best
+// of each bucket, as many as may be needed. Then earlier places in the caller's order of tasks are
+// filled rather than later ones.
 //
 // Floors: a seeded share of the places is kept for newcomers and another for those who have waited
 // beyond the window, wherever such a contractor is eligible. Nobody gets the same task twice, more
-// offers than his credit, a task without the skills it needs, or pay below his minimum.
+// offers than his credit, a task without the skills it needs, or pay below his minimum. An
+// adjudicator's place goes to nobody of less than proven quality; the decision shows some of those
+// who were passed over for it ("quality_not_proven").
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -23,7 +25,6 @@
 #include "fairlead/v1/resources.pb.h"
 #include "scheduler/dispatch/free_index.h"
 #include "scheduler/dispatch/policy.h"
-#include "scheduler/quality/score.h"
 
 namespace fairlead::dispatch {
 
@@ -42,7 +43,8 @@ struct ReadyTask {
   double confidence = 0;    // Of the likeliest answer so far, in [0, 1]; 0: nothing is known.
   absl::flat_hash_set<std::string> excluded;  // Contractors who had it.
   std::vector<std::string> required_skills;
-  double weight = 1;  // The project's; the caller's order has it already.
+  double least_quality = 0;  // Of an adjudicator, proven at this kind of work; 0: anybody's.
+  double weight = 1;         // The project's; the caller's order has it already.
 };
 
 struct Choice {
@@ -55,27 +57,5 @@ struct Choice {
 // among m contractors n · m of them and one Assign().
 std::vector<Choice> Match(absl::Span<const ReadyTask> tasks, const Policy& policy, uint64_t seed,
                           int max_choices, int64_t now_ms, FreeIndex& index);
-
-struct FreeContractor {
-  std::string contractor;
-  int credit = 1;  // Offers it can take now.
-  std::vector<std::string> skills;
-  double min_pay_micros = 0;
-  double seconds_since_offer = 0;
-  double online_share = 1;     // Share of the accounting window spent online, in [0, 1].
-  double earned_recently = 0;  // Micros in that window, offers under way included.
-  std::map<int, quality::ContractorScore> scores;  // By TaskKind.
-};
-
-struct Snapshot {
-  std::vector<ReadyTask> tasks;  // In fair order.
-  std::vector<FreeContractor> contractors;
-  int64_t offer_window_ms = 60'000;
-  int64_t now_ms = 0;
-};
-
-// The same for a state given whole. O(contractors) a bucket in addition.
-std::vector<Choice> Match(const Snapshot& snapshot, const Policy& policy, uint64_t seed,
-                          int max_choices);
 
 }  // namespace fairlead::dispatch

@@ -17,6 +17,7 @@ using store::v1::Placement;
 // So much ahead of its time goes a task that the champion knows nothing about. The others wait no
 // longer than that for it.
 constexpr double kUnsureAheadMs = 600'000;
+constexpr size_t kMostSeen = 8;  // Tasks looked at for each that is taken.
 
 bool IsLive(const Placement& place) {
   return place.state() == Placement::OFFERED || place.state() == Placement::ACCEPTED;
@@ -62,6 +63,18 @@ TaskView::Rank TaskView::TurnOf(const std::string& id, const LiveTask& task) {
   return turn;
 }
 
+void TaskView::Count(const LiveTask& task, int sign) {
+  int64_t overdue = 0;
+  for (const auto& [contractor, place] : task.places) {
+    if (place.state() == Placement::OVERDUE) ++overdue;
+  }
+  const int64_t free = std::max(task.want - task.have - task.open, 0);
+  ProjectLoad& load = loads_[task.project];
+  load.tasks += sign;
+  load.answers += sign * int64_t{task.have};
+  load.held += sign * (task.open + std::min(overdue, free));
+}
+
 void TaskView::Reindex(const std::string& id, const LiveTask& task) {
   std::set<Rank>& wanting = wanting_[task.project];
   if (task.wants_offer()) {
@@ -80,6 +93,7 @@ void TaskView::Insert(const std::string& slot, const std::string& id, LiveTask t
     touched_.insert(contractor);
   }
   LiveTask& stored = tasks_[id] = std::move(task);
+  Count(stored, +1);
   Reindex(id, stored);
 }
 
@@ -87,6 +101,7 @@ void TaskView::Erase(const std::string& id) {
   auto found = tasks_.find(id);
   if (found == tasks_.end()) return;
   const LiveTask& task = found->second;
+  Count(task, -1);
   wanting_[task.project].erase(TurnOf(id, task));
   live_[task.project].erase(RankOf(id, task));
   for (const auto& [contractor, place] : task.places) {
@@ -143,6 +158,7 @@ void TaskView::ApplyToTask(const store::v1::Event& event) {
   auto found = tasks_.find(event.key());
   if (found == tasks_.end()) return;
   LiveTask& task = found->second;
+  Count(task, -1);
   task.want = event.want();
   task.have = event.have();
   task.open = event.open();
@@ -154,6 +170,7 @@ void TaskView::ApplyToTask(const store::v1::Event& event) {
     Placement place = task.places[event.annotated().contractor()];
     place.set_contractor(event.annotated().contractor());
     place.set_state(Placement::SUBMITTED);
+    place.set_deadline_ms(event.annotated().accept_ms());
     SetPlace(event.key(), task, place);
   }
   if (event.has_prelabelled()) {
@@ -162,6 +179,7 @@ void TaskView::ApplyToTask(const store::v1::Event& event) {
     task.prelabel_confidence = event.prelabelled().confidence();
   }
   if (event.has_promoted_due()) task.delayed = false;
+  Count(task, +1);
   Reindex(event.key(), task);
 }
 
@@ -255,13 +273,13 @@ absl::Status TaskView::LoadHome(redis::ConnectionPool& pool, const std::string& 
 }
 
 void TaskView::VisitWanting(
-    size_t limit, const std::function<void(const std::string&, const LiveTask&)>& visit) const {
+    size_t limit, const std::function<bool(const std::string&, const LiveTask&)>& visit) const {
   MutexLock lock(&mu_);
   for (const auto& [project, ranks] : wanting_) {
-    size_t seen = 0;
+    size_t seen = 0, taken = 0;
     for (const Rank& rank : ranks) {
-      if (seen++ >= limit) break;
-      visit(rank.second, tasks_.at(rank.second));
+      if (taken >= limit || seen++ >= kMostSeen * limit) break;
+      if (visit(rank.second, tasks_.at(rank.second))) ++taken;
     }
   }
 }
@@ -330,6 +348,21 @@ std::vector<Placement> TaskView::LivePlacesOf(absl::string_view task) const {
     if (IsLive(place)) live.push_back(place);
   }
   return live;
+}
+
+bool TaskView::HasSeen(absl::string_view task, absl::string_view contractor,
+                       absl::string_view assignment) const {
+  MutexLock lock(&mu_);
+  const auto found = tasks_.find(task);
+  if (found == tasks_.end()) return true;
+  const auto place = found->second.places.find(std::string(contractor));
+  return place != found->second.places.end() && place->second.assignment() == assignment;
+}
+
+ProjectLoad TaskView::LoadOf(absl::string_view project) const {
+  MutexLock lock(&mu_);
+  const auto found = loads_.find(project);
+  return found == loads_.end() ? ProjectLoad() : found->second;
 }
 
 bool TaskView::Online(absl::string_view contractor, int64_t now_ms) const {

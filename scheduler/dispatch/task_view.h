@@ -35,7 +35,8 @@ struct LiveTask {
   int32_t want = 0, have = 0, open = 0;
   std::string prelabel_version;  // Of the last prelabel; empty without one.
   double prelabel_confidence = 0;
-  std::map<std::string, store::v1::Placement> places;  // By contractor.
+  // By contractor. The deadline of a submitted one is the time its answer was accepted.
+  std::map<std::string, store::v1::Placement> places;
   // Offers made whose events have not come yet: the assignment of each contractor.
   std::map<std::string, std::string> ahead;
 
@@ -66,6 +67,15 @@ struct HeldPlace {
   bool has_prelabel = false;
 };
 
+// What a project has under way.
+struct ProjectLoad {
+  int64_t tasks = 0;    // That have not ended.
+  int64_t answers = 0;  // Accepted of these.
+  // That may still be accepted of what was offered: places that live, and overdue work while
+  // nobody else has its place.
+  int64_t held = 0;
+};
+
 // Thread-safe.
 class TaskView final : public store::EventSink {
  public:
@@ -75,13 +85,14 @@ class TaskView final : public store::EventSink {
   absl::Status LoadShard(redis::ConnectionPool& pool, const std::string& slot);
   absl::Status LoadHome(redis::ConnectionPool& pool, const std::string& slot);
 
-  // Calls `visit` with up to `limit` tasks of each project that want an offer: by priority, then by
-  // age, where the less sure the champion is of a task, the older it counts, by ten minutes at most
-  // (least confidence sampling; Lewis, Gale 1994).
-  // The view is locked meanwhile: copy, do not call back.
+  // Calls `visit` with tasks of each project that want an offer: by priority, then by age, where
+  // the less sure the champion is of a task, the older it counts, by ten minutes at most (least
+  // confidence sampling; Lewis, Gale 1994). Until it has said of `limit` of them that it takes
+  // them, or has seen eight times as many: what waits for something else does not keep back the
+  // rest. The view is locked meanwhile: copy, do not call back.
   void VisitWanting(
       size_t limit,
-      const std::function<void(const std::string& task, const LiveTask&)>& visit) const;
+      const std::function<bool(const std::string& task, const LiveTask&)>& visit) const;
   // Contractors changed since the last call, each once, as they are at `now_ms`. Who goes without a
   // word is not among them: Presence.until_ms says when.
   std::vector<ContractorChange> TakeChanged(int64_t now_ms);
@@ -97,6 +108,11 @@ class TaskView final : public store::EventSink {
   std::optional<HeldPlace> PlaceOf(absl::string_view task, absl::string_view contractor) const;
   // Live places of one task.
   std::vector<store::v1::Placement> LivePlacesOf(absl::string_view task) const;
+  // Whether the place that was committed as `assignment` has been seen, or its task has ended
+  // since.
+  bool HasSeen(absl::string_view task, absl::string_view contractor,
+               absl::string_view assignment) const;
+  ProjectLoad LoadOf(absl::string_view project) const;
   bool Online(absl::string_view contractor, int64_t now_ms) const;
   int32_t OnlineCount(int64_t now_ms) const;
   // Projects with a task that has not ended.
@@ -122,6 +138,8 @@ class TaskView final : public store::EventSink {
   void Insert(const std::string& slot, const std::string& id, LiveTask task)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Erase(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Adds a task to its project's load, or takes it off.
+  void Count(const LiveTask& task, int sign) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Reindex(const std::string& id, const LiveTask& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetPlace(const std::string& id, LiveTask& task, const store::v1::Placement& place)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -141,6 +159,7 @@ class TaskView final : public store::EventSink {
   std::map<std::string, std::set<Rank>> live_ ABSL_GUARDED_BY(mu_);  // By project: all.
   std::map<std::string, std::set<Rank>> wanting_
       ABSL_GUARDED_BY(mu_);  // By project: want an offer.
+  absl::flat_hash_map<std::string, ProjectLoad> loads_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, std::set<std::string>> held_ ABSL_GUARDED_BY(mu_);  // Tasks.
   absl::flat_hash_map<std::string, int32_t> ahead_ ABSL_GUARDED_BY(mu_);  // By contractor.
   absl::flat_hash_map<std::string, Presence> presence_ ABSL_GUARDED_BY(mu_);

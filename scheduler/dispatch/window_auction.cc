@@ -90,7 +90,7 @@ class Window {
     double* values = values_[row];
     for (size_t column = 0; column < columns_.size(); ++column) {
       const Slot slot = columns_[column];
-      if (base[column] < 0) continue;
+      if (base[column] < 0 || !round_.Takes(place, slot)) continue;
       values[column] = base[column] * round_.Factor(place, slot);
     }
     const auto forbid = [&](Slot slot) {

@@ -10,6 +10,10 @@ RedundancyLimits Limits(const v1::Redundancy& redundancy) {
   if (redundancy.max_answers() > 0) limits.max_answers = redundancy.max_answers();
   if (redundancy.target_confidence() > 0) limits.target = redundancy.target_confidence();
   limits.max_answers = std::max(limits.max_answers, limits.min_answers);
+  limits.adjudicate_below = redundancy.adjudicate_below();
+  if (redundancy.adjudicator_quality() > 0) {
+    limits.adjudicator_quality = redundancy.adjudicator_quality();
+  }
   return limits;
 }
 
@@ -22,8 +26,15 @@ RedundancyLimits LimitsOfCheck(RedundancyLimits limits) {
 RedundancyDecision DecideRedundancy(const RedundancyLimits& limits, int answers,
                                     double confidence) {
   const bool enough = answers >= limits.min_answers && confidence >= limits.target;
-  if (enough || answers >= limits.max_answers) return {Verdict::kComplete, answers};
+  const bool doubted = answers == limits.max_answers && limits.adjudicate_below > 0 &&
+                       !(confidence >= limits.adjudicate_below);
+  if (enough || (answers >= limits.max_answers && !doubted)) return {Verdict::kComplete, answers};
   return {Verdict::kMore, std::max(answers + 1, limits.min_answers)};
+}
+
+bool IsAdjudicators(const RedundancyLimits& limits, int answers, int64_t waited_ms) {
+  return limits.adjudicate_below > 0 && answers >= limits.max_answers &&
+         waited_ms < kAdjudicatorWaitMs;
 }
 
 }  // namespace fairlead::quality

@@ -1,5 +1,14 @@
-// How many answers a task gets: as few as its target confidence allows (hop 9). Pure; thread-safe.
+// How many answers a task gets: as few as its target confidence allows (hop 9), and one more by an
+// adjudicator where all of them leave too much doubt. Pure; thread-safe.
+//
+// The adjudicator is a contractor of proven quality who has not seen the task: the lower end of his
+// 90 % interval at the project's kind of work is high enough (score.h). His place is the one after
+// max_answers, and completes the task whatever the confidence is then. Where none has taken it for
+// kAdjudicatorWaitMs (nobody may be that good, or those who are decline), it becomes anybody's, by
+// the usual order, and the label does not say that it was adjudicated.
 #pragma once
+
+#include <cstdint>
 
 #include "fairlead/v1/resources.pb.h"
 
@@ -7,8 +16,13 @@ namespace fairlead::quality {
 
 struct RedundancyLimits {
   int min_answers = 1, max_answers = 5;
-  double target = 0.95;  // Confidence that ends a task early.
+  double target = 0.95;              // Confidence that ends a task early.
+  double adjudicate_below = 0;       // Confidence with all answers; 0: never.
+  double adjudicator_quality = 0.8;  // Lower end of his 90 % interval at least.
 };
+
+// Since the answer before it was accepted.
+inline constexpr int64_t kAdjudicatorWaitMs = 600'000;
 
 // The limits of a project with the defaults of resources.proto applied; max is never below min.
 RedundancyLimits Limits(const v1::Redundancy& redundancy);
@@ -23,8 +37,13 @@ struct RedundancyDecision {
   int want;  // Answers now wanted in all; when complete, those there are.
 };
 
-// Complete with `answers` >= min at the target confidence, or with `answers` >= max in any case;
-// otherwise one more answer than there are, and at least min. A confidence of NaN counts as none.
+// Complete with `answers` >= min at the target confidence; with `answers` == max at
+// adjudicate_below at least, and with more in any case; otherwise one more answer than there are,
+// and at least min. A confidence of NaN counts as none.
 RedundancyDecision DecideRedundancy(const RedundancyLimits& limits, int answers, double confidence);
+
+// Whether the answer after the first `answers` is an adjudicator's, when it is asked for
+// `waited_ms` after the last of them. An ordinary task's; gold has no adjudicator.
+bool IsAdjudicators(const RedundancyLimits& limits, int answers, int64_t waited_ms);
 
 }  // namespace fairlead::quality

@@ -9,6 +9,7 @@
 namespace fairlead::quality {
 namespace {
 
+constexpr double kIntervalTail = 0.05;   // On either side of a quality's interval.
 constexpr double kForgetPace = 0.98623;  // 2^(-1/50).
 constexpr double kPacePriorWeight =
     1.5;  // Variance of an answer over variance between contractors.
@@ -23,9 +24,30 @@ constexpr double kPaceVarianceWeight = 3;
 // 1 - (e/(e+1))^2 = 0.7.
 constexpr double kPriorAccepts = 2;
 constexpr double kPriorExposure = 1.21165;
+// Prior of being there when something is offered.
+constexpr double kPriorPresent = 4;
+constexpr double kPriorAway = 1;
 
 double HalfLifeFactor(int64_t elapsed_ms, int64_t half_life_ms) {
   return std::exp2(-static_cast<double>(elapsed_ms) / static_cast<double>(half_life_ms));
+}
+
+// P(away | the offer lapsed after so many seconds).
+double AwayProbability(const ContractorScore& s, double seconds) {
+  const double present = PresentProbability(s);
+  const double b = kPriorExposure * seconds + s.present_seconds;
+  const double slow = std::pow(b / (b + seconds), kPriorAccepts + s.accept_shape);
+  return (1 - present) / (1 - present + present * slow);
+}
+
+// What has to reach kReofferSeconds: the derivative of E[T] is below 0 as long as this is below it.
+// It grows with tau, for the hazard falls. F/h − ∫0..tau (1 − F) dt, with h the hazard.
+double WorthOfLapsing(double present, double a, double b, double tau) {
+  const double left = std::pow(b / (b + tau), a);
+  const double accepted = present * (1 - left);
+  const double open = (1 - present) * tau + present * b / (a - 1) * (1 - left * (b + tau) / b);
+  const double density = present * left * a / (b + tau);
+  return density > 0 ? accepted * (1 - accepted) / density - open : HUGE_VAL;
 }
 
 }  // namespace
@@ -39,6 +61,9 @@ void Decay(int64_t now_ms, ContractorScore& s) {
     s.wrong *= quality;
     s.accept_shape *= accept;
     s.accept_exposure_seconds *= accept;
+    s.lapses *= accept;
+    s.absences *= accept;
+    s.present_seconds *= accept;
   }
   s.last_ms = now_ms;
 }
@@ -74,12 +99,24 @@ void AddPace(double active_seconds, ContractorScore& s) {
 void AddOfferOutcome(bool accepted, double seconds_exposed, int64_t now_ms, ContractorScore& s) {
   if (!std::isfinite(seconds_exposed) || seconds_exposed < 0) return;
   Decay(now_ms, s);
-  if (accepted) s.accept_shape += 1;
   s.accept_exposure_seconds += seconds_exposed;
+  if (accepted) {
+    s.accept_shape += 1;
+    s.present_seconds += seconds_exposed;
+    return;
+  }
+  const double away = seconds_exposed > 0 ? AwayProbability(s, seconds_exposed) : 0;
+  s.lapses += 1;
+  s.absences += away;
+  s.present_seconds += (1 - away) * seconds_exposed;
 }
 
 double QualityMean(const ContractorScore& s) {
   return (kPriorRight + s.right) / (kPriorRight + kPriorWrong + s.right + s.wrong);
+}
+
+bool IsProven(const ContractorScore& s, double least) {
+  return BetaCdf(kPriorRight + s.right, kPriorWrong + s.wrong, least) <= kIntervalTail;
 }
 
 double QualitySd(const ContractorScore& s) {
@@ -92,7 +129,7 @@ double Evidence(const ContractorScore& s) { return s.right + s.wrong; }
 Interval Quality(const ContractorScore& s) {
   const double a = kPriorRight + s.right;
   const double b = kPriorWrong + s.wrong;
-  return {QualityMean(s), BetaQuantile(a, b, 0.05), BetaQuantile(a, b, 0.95)};
+  return {QualityMean(s), BetaQuantile(a, b, kIntervalTail), BetaQuantile(a, b, 1 - kIntervalTail)};
 }
 
 Interval Quality(const ContractorScore& s, int64_t now_ms) {
@@ -105,6 +142,32 @@ double AcceptProbability(const ContractorScore& s, double window_seconds) {
   if (!(window_seconds > 0)) return 0;
   const double exposure = kPriorExposure * window_seconds + s.accept_exposure_seconds;
   return 1 - std::pow(exposure / (exposure + window_seconds), kPriorAccepts + s.accept_shape);
+}
+
+double PresentProbability(const ContractorScore& s) {
+  const double offers = s.accept_shape + s.lapses;
+  return (kPriorPresent + offers - s.absences) / (kPriorPresent + kPriorAway + offers);
+}
+
+double OfferWindowSeconds(const ContractorScore& s, double project_seconds) {
+  if (!(project_seconds > kHumaneWindowSeconds)) return project_seconds;
+  if (s.accept_shape + s.lapses < kLeastOffers || s.accept_shape < kLeastOffers / 2) {
+    return project_seconds;
+  }
+  const double present = PresentProbability(s);
+  const double b = std::max(s.present_seconds, kMinSeconds);
+  double low = kHumaneWindowSeconds;
+  double high = project_seconds;
+  const auto enough = [&](double tau) {
+    return WorthOfLapsing(present, s.accept_shape, b, tau) >= kReofferSeconds;
+  };
+  if (enough(low)) return low;
+  if (!enough(high)) return high;
+  for (int i = 0; i < 40; ++i) {
+    const double middle = 0.5 * (low + high);
+    (enough(middle) ? high : low) = middle;
+  }
+  return high;
 }
 
 double ExpectedSeconds(const ContractorScore& s, double fallback_seconds) {

@@ -9,7 +9,11 @@
 // again. Pace: log-normal with clipped residuals, by active time only, and never a part of quality
 // (speed and accuracy do not go together on real crowds).
 // Responsiveness: hazard of accepting ~ Gamma; an offer that lapses is censored, not slow. Declines
-// are not passed here at all: declining is a right.
+// are not passed here at all: declining is a right. Beside it, for the offer's window alone, the
+// same in two parts, as in a cure model (Boag 1949; Berkson & Gage 1952): whether he was there to
+// see the offer, and how soon he accepts if he was. Each lapse is shared out between "away" and
+// "slow" by what is known then (EM online; Titterington 1984), so that a short window does not make
+// itself shorter.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +42,9 @@ struct ContractorScore {
   double pace_weight = 0;      // Effective number of timed answers behind it, at most about 70.
   double accept_shape = 0;     // Offers accepted, decayed.
   double accept_exposure_seconds = 0;  // Time that offers lay open, accepted or lapsed, decayed.
+  double lapses = 0;                   // Offers lapsed, decayed;
+  double absences = 0;                 // how many of them because he was away, as expected;
+  double present_seconds = 0;          // time that the other offers lay open, decayed.
   int64_t last_ms = 0;                 // UTC; up to when the decay is applied.
 };
 
@@ -64,12 +71,30 @@ void AddOfferOutcome(bool accepted, double seconds_exposed, int64_t now_ms, Cont
 Interval Quality(const ContractorScore& s);
 Interval Quality(const ContractorScore& s, int64_t now_ms);  // After decay to now_ms.
 double QualityMean(const ContractorScore& s);
+// Whether the interval's lower end is at least `least`, in (0, 1); cheaper than the interval.
+bool IsProven(const ContractorScore& s, double least);
 double QualitySd(const ContractorScore& s);  // Posterior standard deviation.
 double Evidence(const ContractorScore& s);   // Effective number of judged answers.
 
 // P(accepts within window_seconds) = 1 − (b/(b + window))^a (Lomax). The prior says 70 % of the
 // window asked about, whatever its length. In (0, 1); 0 where the window is not above 0.
 double AcceptProbability(const ContractorScore& s, double window_seconds);
+
+// How long an offer should stand, in (0, project_seconds]: no longer than the project's window, and
+// where that is more than kHumaneWindowSeconds, no longer than it takes to learn that he is away.
+// The tau of the least expected time until somebody accepts, if whoever is asked next is like him:
+//   E[T] = (∫0..tau (1 − F) dt + kReofferSeconds · (1 − F(tau))) / F(tau)
+// F(t) = p · (1 − (b/(b + t))^a), with p the share of offers for which he is there, a the offers
+// accepted and b the time they lay open. With less than kLeastOffers offers known, or half as many
+// accepted, the project's window. Never a part of the quality, nor of AcceptProbability().
+double OfferWindowSeconds(const ContractorScore& s, double project_seconds);
+inline constexpr double kHumaneWindowSeconds = 30;  // To read it and to decide without haste.
+// What a lapse costs: the way to the next one, and him who was about to accept.
+inline constexpr double kReofferSeconds = 15;
+inline constexpr double kLeastOffers = 10;  // Decayed.
+
+// P(he is there when he is offered something): Beta(4 + there, 1 + away).
+double PresentProbability(const ContractorScore& s);
 
 // Mean active seconds of an answer, as cost and capacity need it: of the log-normal whose median is
 // shrunk towards that of a crowd with mean fallback_seconds (> 0) with the weight of 1.5 answers,

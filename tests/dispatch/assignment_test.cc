@@ -87,6 +87,29 @@ TEST(AssignmentTest, EqualRowsTakeTheBestColumns) {
   EXPECT_NEAR(SumOf(values, assigned), 200 + (100 + 299) * 100 / 300.0, 0.2);
 }
 
+// What a bucket's places look like: each row wants the same columns, more or less urgently. The
+// best is known: the first in one order goes with the first in the other (rearrangement
+// inequality).
+TEST(AssignmentTest, ProductsArePairedInOrder) {
+  std::mt19937 rng(11);
+  std::uniform_real_distribution<> uniform(1, 2);
+  std::vector<double> urgency(400), index(400);
+  for (double& u : urgency) u = uniform(rng);
+  for (double& x : index) x = uniform(rng) - 1;
+  PairValues values(urgency.size(), index.size());
+  for (size_t row = 0; row < values.rows; ++row) {
+    for (size_t column = 0; column < values.columns; ++column) {
+      values[row][column] = urgency[row] * index[column];
+    }
+  }
+  const double sum = SumOf(values, Assign(values));
+  std::sort(urgency.begin(), urgency.end());
+  std::sort(index.begin(), index.end());
+  const double best = std::inner_product(urgency.begin(), urgency.end(), index.begin(), 0.0);
+  EXPECT_LE(sum, best + 1e-6);
+  EXPECT_GE(sum, best - 400 * 5e-4 * 1.5);
+}
+
 TEST(AssignmentTest, EarlierRowsComeFirstWhereColumnsAreShort) {
   PairValues values(3, 2);
   for (size_t column = 0; column < 2; ++column) {

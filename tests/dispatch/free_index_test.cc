@@ -92,6 +92,23 @@ TEST_F(FreeIndexTest, NobodyIsFoundForLessThanHeAsks) {
   EXPECT_EQ(Names({v1::TASK_KIND_CLASS, 4, false, 50'001, {}}).size(), 2u);
 }
 
+TEST_F(FreeIndexTest, ManyPaysShareBucketsThatStillSayWhoAsksForMore) {
+  Availability there = There();
+  there.min_pay_micros = 50'000;
+  index_.Put("content", there, kNowMs);
+  for (int i = 0; i < 1'000; ++i) {
+    index_.BucketFor({v1::TASK_KIND_CLASS, 4, false, 20'000.5 + 70 * i, {}}, kNowMs);
+  }
+  EXPECT_LT(index_.buckets(), 32u + 11u) << "two octaves and a bit, four classes each";
+  for (int i = 0; i < 1'000; ++i) {
+    const double pay = 20'000.5 + 70 * i;
+    FreeIndex::Bucket& bucket = index_.BucketFor({v1::TASK_KIND_CLASS, 4, false, pay, {}}, kNowMs);
+    ASSERT_GE(bucket.key.pay_micros, pay);
+    const Slot found = bucket.ranks.Best(false).Next();
+    ASSERT_EQ(found != kNoSlot && index_.TakesFor(found, pay), pay >= 50'000) << pay;
+  }
+}
+
 TEST_F(FreeIndexTest, CreditIsSpentAndComesBack) {
   index_.Put("twice", There(2), kNowMs);
   FreeIndex::Bucket& bucket = index_.BucketFor(kClasses, kNowMs);

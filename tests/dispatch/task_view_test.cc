@@ -73,7 +73,10 @@ class TaskViewTest : public ::testing::Test {
   }
   std::vector<std::string> Wanting(size_t limit = 100) {
     std::vector<std::string> tasks;
-    view_.VisitWanting(limit, [&](const std::string& id, const LiveTask&) { tasks.push_back(id); });
+    view_.VisitWanting(limit, [&](const std::string& id, const LiveTask&) {
+      tasks.push_back(id);
+      return id != "waiting";
+    });
     return tasks;
   }
 
@@ -137,6 +140,40 @@ TEST_F(TaskViewTest, AnOfferCountsBeforeItsEventHasCome) {
   Place("task", "ana", "third", store::v1::Placement::LAPSED, 1);
   EXPECT_THAT(Wanting(), ElementsAre("task"));
   EXPECT_EQ(FreeOf("ana"), 1);
+}
+
+TEST_F(TaskViewTest, WhatIsNotTakenDoesNotKeepBackTheRest) {
+  Submit("waiting", 1);
+  Submit("next", 2);
+  Submit("last", 3);
+  EXPECT_THAT(Wanting(1), ElementsAre("waiting", "next"));
+}
+
+TEST_F(TaskViewTest, KnowsWhatAProjectHasUnderWay) {
+  const auto load = [&] {
+    const ProjectLoad now = view_.LoadOf(store::kProject);
+    return std::vector<int64_t>{now.tasks, now.answers, now.held};
+  };
+  Submit("a", 1);
+  Submit("b", 2);
+  EXPECT_THAT(load(), ElementsAre(2, 0, 0));
+  EXPECT_FALSE(view_.HasSeen("a", "ana", "first"));
+  Place("a", "ana", "first", store::v1::Placement::OFFERED, 1);
+  EXPECT_TRUE(view_.HasSeen("a", "ana", "first"));
+  EXPECT_FALSE(view_.HasSeen("a", "ana", "second"));
+  EXPECT_THAT(load(), ElementsAre(2, 0, 1));
+  Place("a", "ana", "first", store::v1::Placement::OVERDUE, 0);
+  EXPECT_THAT(load(), ElementsAre(2, 0, 1)) << "he may still come with it";
+  store::v1::Event event = Next("a");
+  event.set_have(1);
+  event.mutable_annotated()->set_contractor("ana");
+  view_.Apply(event, 0);
+  EXPECT_THAT(load(), ElementsAre(2, 1, 0));
+  event = Next("a");
+  event.mutable_completed()->set_task("a");
+  view_.Apply(event, 0);
+  EXPECT_THAT(load(), ElementsAre(1, 0, 0));
+  EXPECT_TRUE(view_.HasSeen("a", "ana", "second")) << "it has ended";
 }
 
 TEST_F(TaskViewTest, AnEndedTaskLeavesNothingBehind) {

@@ -1,6 +1,8 @@
 #include "scheduler/quality/score.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <random>
 
@@ -80,6 +82,18 @@ TEST(ScoreTest, IntervalCoversTheTruthNineTimesInTen) {
   EXPECT_NEAR(covered / static_cast<double>(runs), 0.9, 0.03);
 }
 
+TEST(ScoreTest, ProvenIsWhatTheIntervalsLowerEndSays) {
+  std::mt19937 rng(4);
+  for (int run = 0; run < 200; ++run) {
+    ContractorScore s;
+    s.right = static_cast<double>(rng() % 400) / 2;
+    s.wrong = static_cast<double>(rng() % 100) / 2;
+    const double low = Quality(s).low;
+    EXPECT_TRUE(IsProven(s, low - 1e-6));
+    EXPECT_FALSE(IsProven(s, low + 1e-6));
+  }
+}
+
 TEST(ScoreTest, AbsenceWidensTheInterval) {
   ContractorScore s;
   for (int i = 0; i < 60; ++i) AddEvidence(Judged(1), kDay, s);
@@ -135,6 +149,88 @@ TEST(ScoreTest, LapsesAreCensoredNotSlow) {
   EXPECT_GT(AcceptProbability(absent, 60), 0.5) << "a bad week is forgotten";
 }
 
+// A contractor who accepts after `mean` seconds (exponential) when he is there, which he is with
+// probability `present`; his offers stand for `window` seconds.
+ContractorScore Responder(double mean, double present, double window, int offers) {
+  std::mt19937 rng(static_cast<uint32_t>(mean * 1'000 + present * 100 + window));
+  ContractorScore s;
+  for (int i = 0; i < offers; ++i) {
+    const double wait = std::exponential_distribution<>(1 / mean)(rng);
+    const bool there = std::bernoulli_distribution(present)(rng);
+    AddOfferOutcome(there && wait < window, there ? std::min(wait, window) : window, 1, s);
+  }
+  return s;
+}
+
+// E[T] as the header has it, the integral by small steps.
+double ExpectedTime(const ContractorScore& s, double tau) {
+  const double p = PresentProbability(s);
+  const auto left = [&](double t) {
+    return 1 - p * (1 - std::pow(s.present_seconds / (s.present_seconds + t), s.accept_shape));
+  };
+  const int steps = 4'000;
+  double open = 0;
+  for (int i = 0; i < steps; ++i) open += left((i + 0.5) * tau / steps) * tau / steps;
+  return (open + kReofferSeconds * left(tau)) / (1 - left(tau));
+}
+
+TEST(OfferWindowTest, IsWhereTheExpectedTimeIsLeast) {
+  for (const double mean : {5.0, 20.0, 60.0, 200.0}) {
+    for (const double present : {0.3, 0.8}) {
+      SCOPED_TRACE(testing::Message() << mean << " s, there " << present);
+      const ContractorScore s = Responder(mean, present, 600, 200);
+      double best = kHumaneWindowSeconds;
+      for (double tau = kHumaneWindowSeconds; tau <= 600; tau += 1) {
+        if (ExpectedTime(s, tau) < ExpectedTime(s, best)) best = tau;
+      }
+      EXPECT_NEAR(OfferWindowSeconds(s, 600), best, 1.5);
+    }
+  }
+}
+
+TEST(OfferWindowTest, IsShortForThePromptAndLongForTheSlow) {
+  const double prompt = OfferWindowSeconds(Responder(5, 0.7, 600, 100), 600);
+  const double slow = OfferWindowSeconds(Responder(60, 0.7, 600, 100), 600);
+  std::printf("offer window of 600 s: accepts after 5 s %.0f, after 60 s %.0f\n", prompt, slow);
+  EXPECT_LT(prompt, 40);
+  EXPECT_GT(slow, 50);
+  EXPECT_LT(slow, 200);
+}
+
+TEST(OfferWindowTest, LittleEvidenceOrAShortWindowLeavesTheProjects) {
+  EXPECT_EQ(OfferWindowSeconds(ContractorScore(), 600), 600);
+  EXPECT_EQ(OfferWindowSeconds(Responder(5, 0.9, 600, 9), 600), 600);
+  EXPECT_EQ(OfferWindowSeconds(Responder(5, 0.0, 600, 40), 600), 600) << "he never accepted";
+  const ContractorScore known = Responder(5, 0.7, 600, 100);
+  EXPECT_EQ(OfferWindowSeconds(known, 20), 20);
+  EXPECT_EQ(OfferWindowSeconds(known, kHumaneWindowSeconds), kHumaneWindowSeconds);
+  ContractorScore later = known;
+  Decay(365 * kDay, later);
+  EXPECT_EQ(OfferWindowSeconds(later, 600), 600) << "forgotten";
+  ContractorScore at_once;
+  for (int i = 0; i < 50; ++i) AddOfferOutcome(true, 0, 1, at_once);
+  EXPECT_EQ(OfferWindowSeconds(at_once, 600), kHumaneWindowSeconds);
+}
+
+// What it was shortened to is what it then learns from.
+TEST(OfferWindowTest, DoesNotMakeItselfShorter) {
+  const double learned = OfferWindowSeconds(Responder(60, 0.7, 600, 400), 600);
+  double window = learned;
+  for (int round = 0; round < 10; ++round) {
+    window = OfferWindowSeconds(Responder(60, 0.7, window, 400), 600);
+  }
+  std::printf("accepts after 60 s: %.0f s, from its own offers %.0f s\n", learned, window);
+  EXPECT_GT(window, 0.7 * learned);
+}
+
+TEST(OfferWindowTest, LeavesQualityAndResponsivenessAlone) {
+  const ContractorScore s = Responder(5, 0.7, 600, 100);
+  EXPECT_EQ(Quality(s).mean, Quality(ContractorScore()).mean);
+  ContractorScore other = s;
+  other.lapses = other.absences = other.present_seconds = 0;
+  EXPECT_EQ(AcceptProbability(s, 60), AcceptProbability(other, 60));
+}
+
 TEST(RedundancyTest, FollowsTheTable) {
   const RedundancyLimits limits = Limits(v1::Redundancy());
   EXPECT_EQ(limits.min_answers, 1);
@@ -169,6 +265,28 @@ TEST(RedundancyTest, ACheckOfALabelTakesTwoPeopleAtLeastAndAThirdWhenTheyDiffer)
   const RedundancyLimits many = LimitsOfCheck({3, 7, 0.95});
   EXPECT_EQ(many.min_answers, 3);
   EXPECT_EQ(many.max_answers, 7);
+}
+
+TEST(RedundancyTest, DoubtThatAllAnswersLeaveIsAnAdjudicators) {
+  v1::Redundancy settings;
+  settings.set_max_answers(3);
+  settings.set_adjudicate_below(0.8);
+  const RedundancyLimits limits = Limits(settings);
+  EXPECT_EQ(limits.adjudicator_quality, 0.8) << "where the project does not say";
+  EXPECT_EQ(DecideRedundancy(limits, 2, 0.5).want, 3);
+  EXPECT_EQ(DecideRedundancy(limits, 3, 0.8).verdict, Verdict::kComplete);
+  for (const double confidence : {0.79, 0.0, std::nan("")}) {
+    const RedundancyDecision decision = DecideRedundancy(limits, 3, confidence);
+    EXPECT_EQ(decision.verdict, Verdict::kMore) << confidence;
+    EXPECT_EQ(decision.want, 4);
+  }
+  EXPECT_EQ(DecideRedundancy(limits, 4, 0.1).verdict, Verdict::kComplete) << "in any case";
+  EXPECT_FALSE(IsAdjudicators(limits, 2, 0));
+  EXPECT_TRUE(IsAdjudicators(limits, 3, 0));
+  EXPECT_TRUE(IsAdjudicators(limits, 3, kAdjudicatorWaitMs - 1));
+  EXPECT_FALSE(IsAdjudicators(limits, 3, kAdjudicatorWaitMs)) << "then it is anybody's";
+  EXPECT_FALSE(IsAdjudicators(Limits(v1::Redundancy()), 5, 0)) << "off unless set";
+  EXPECT_EQ(LimitsOfCheck(limits).adjudicate_below, 0.8);
 }
 
 }  // namespace

@@ -1,0 +1,214 @@
+// What a project's settings promise beyond its tasks' way: who settles doubt, what it may cost.
+#include <gmock/gmock.h>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "tests/e2e/load.h"
+#include "tests/e2e/person.h"
+#include "tests/support/eventually.h"
+#include "tests/support/status_matchers.h"
+
+namespace fairlead::e2e {
+namespace {
+
+using ::fairlead::testing::Eventually;
+
+class ProjectRulesTest : public LoadTest {
+ protected:
+  void SetUp() override {
+    ClusterTest::SetUp();
+    StartCluster(0);
+  }
+  Person NewPerson(const std::string& name) {
+    return Person(cluster().address(), ContractorToken(name));
+  }
+  absl::StatusOr<v1::Project> Create(const v1::CreateProjectRequest& request) {
+    return client().Call(client().projects(), &v1::ProjectService::Stub::CreateProject, request);
+  }
+  void AddGold(const std::string& project, int count) {
+    v1::AddGoldRequest request;
+    request.set_project(project);
+    request.set_request_id("gold");
+    for (int i = 0; i < count; ++i) {
+      auto& gold = *request.add_gold();
+      *gold.mutable_task() = ClassItems::Task(i);
+      *gold.mutable_answer() = ClassItems::Answer(i);
+      answers_[gold.task().payload().class_item().text()] = ClassItems::Answer(i);
+    }
+    ASSERT_OK(client().Call(client().tasks(), &v1::TaskService::Stub::AddGold, request));
+  }
+  v1::Project Get(const std::string& project) {
+    v1::GetProjectRequest request;
+    request.set_name(project);
+    auto got = client().Call(client().projects(), &v1::ProjectService::Stub::GetProject, request,
+                             absl::Seconds(30));
+    EXPECT_OK(got) << got.status();
+    return got.ok() ? *got : v1::Project();
+  }
+  v1::ExplainTaskResponse Explain(const std::string& task) {
+    v1::ExplainTaskRequest request;
+    request.set_name(task);
+    auto why = client().Call(client().tasks(), &v1::TaskService::Stub::ExplainTask, request);
+    EXPECT_OK(why) << why.status();
+    return why.ok() ? *why : v1::ExplainTaskResponse();
+  }
+  // Takes the next offer and answers it.
+  static void Work(Person& person, const std::string& answer) {
+    const v1::Offer offer = person.NextOffer();
+    ASSERT_OK(person.Accept(offer));
+    ASSERT_OK(person.Submit(offer, answer));
+  }
+
+  std::map<std::string, v1::Answer> answers_;  // By text.
+};
+
+TEST_F(ProjectRulesTest, DoubtGoesToOneOfProvenQuality) {
+  v1::CreateProjectRequest request = ClassProject("doubt");
+  auto& redundancy = *request.mutable_settings()->mutable_redundancy();
+  redundancy.set_max_answers(2);
+  redundancy.set_gold_answers(1);
+  redundancy.set_adjudicate_below(0.9);
+  redundancy.set_adjudicator_quality(0.6);
+  auto project = Create(request);
+  ASSERT_OK(project) << project.status();
+  AddGold(project->name(), 8);
+  Person expert = NewPerson("expert");
+  expert.Online(1);
+  for (int i = 0; i < 8; ++i) {
+    const v1::Offer offer = expert.NextOffer();
+    auto assignment = expert.Accept(offer);
+    ASSERT_OK(assignment) << assignment.status();
+    ASSERT_OK(expert.SubmitAnswer(offer, answers_[assignment->payload().class_item().text()]));
+  }
+  expert.Online(0);
+  const std::string task = Submit(project->name(), 100, 101, "one").at(0);
+  Person ana = NewPerson("ana"), ben = NewPerson("ben"), novice = NewPerson("novice");
+  ana.Online(1);
+  Work(ana, "a");
+  ben.Online(1);
+  Work(ben, "b");
+  ASSERT_TRUE(
+      Eventually(absl::Seconds(10), [&] { return Explain(task).task().wanted_answers() == 3; }));
+  novice.Online(1);
+  EXPECT_FALSE(novice.TryNextOffer().has_value());
+  expert.Online(1);
+  Work(expert, "b");
+  v1::ExplainTaskResponse why;
+  ASSERT_TRUE(Eventually(absl::Seconds(10), [&] {
+    why = Explain(task);
+    return why.task().has_label();
+  }));
+  EXPECT_TRUE(why.task().label().adjudicated());
+  EXPECT_EQ(why.task().label().answer().class_name(), "b");
+  ASSERT_EQ(why.decisions_size(), 3);
+  EXPECT_FALSE(why.decisions(1).adjudication());
+  EXPECT_TRUE(why.decisions(2).adjudication());
+  ASSERT_EQ(why.decisions(2).candidates_size(), 2) << why.decisions(2).DebugString();
+  EXPECT_EQ(why.decisions(2).candidates(1).contractor(), "novice");
+  EXPECT_EQ(why.decisions(2).candidates(1).excluded_by(), "quality_not_proven");
+}
+
+TEST_F(ProjectRulesTest, NothingIsOfferedThatTheBudgetDoesNotPay) {
+  v1::CreateProjectRequest request = ClassProject("budget");
+  request.mutable_settings()->mutable_redundancy()->set_min_answers(1);
+  request.mutable_settings()->mutable_redundancy()->set_max_answers(1);
+  request.mutable_settings()->set_budget_micros(50'000);  // Two answers and a half.
+  auto project = Create(request);
+  ASSERT_OK(project) << project.status();
+  const auto get = [&] { return Get(project->name()); };
+  const std::vector<std::string> tasks = Submit(project->name(), 0, 3, "three");
+  EXPECT_EQ(get().forecast().answers_to_go(), 3);
+  EXPECT_EQ(get().forecast().to_go_micros(), 60'000);
+  EXPECT_FALSE(get().forecast().budget_spent());
+  Person ana = NewPerson("ana");
+  ana.Online(3);
+  Work(ana, "a");
+  Work(ana, "a");
+  EXPECT_FALSE(ana.TryNextOffer().has_value());
+  v1::Project spent;
+  ASSERT_TRUE(Eventually(absl::Seconds(10), [&] {
+    spent = get();
+    return spent.counts().completed() == 2 && spent.forecast().answers_to_go() == 1;
+  })) << spent.DebugString();
+  EXPECT_TRUE(spent.forecast().budget_spent());
+  EXPECT_EQ(spent.forecast().paid_micros(), 40'000);
+  EXPECT_EQ(spent.forecast().answers_per_task(), 1);
+  EXPECT_EQ(spent.forecast().to_go_micros(), 20'000);
+  for (const std::string& task : tasks) {
+    const v1::ExplainTaskResponse why = Explain(task);
+    ASSERT_GT(why.history_size(), 0);
+    const std::string& last = why.history(why.history_size() - 1);
+    if (why.task().state() == v1::Task::COMPLETED) {
+      EXPECT_THAT(last, ::testing::HasSubstr("completed with confidence"));
+    } else {
+      EXPECT_THAT(last, ::testing::HasSubstr("settings.budget_micros = 50000"));
+    }
+  }
+  v1::UpdateProjectRequest raise;
+  raise.set_name(project->name());
+  raise.set_revision(spent.revision());
+  *raise.mutable_settings() = spent.settings();
+  raise.mutable_settings()->set_budget_micros(60'000);
+  ASSERT_OK(client().Call(client().projects(), &v1::ProjectService::Stub::UpdateProject, raise));
+  Work(ana, "a");
+  EXPECT_TRUE(Eventually(absl::Seconds(10), [&] { return get().counts().completed() == 3; }));
+}
+
+// Twenty contractors at once, and a scheduler that has to learn anew what was paid and is held.
+TEST_F(ProjectRulesTest, TheBudgetHoldsUnderLoadAndKills) {
+  constexpr int64_t kAnswers = 151;
+  v1::CreateProjectRequest request = ClassProject("loaded");
+  request.mutable_settings()->set_budget_micros(kAnswers * 20'000 + 19'999);
+  auto project = Create(request);
+  ASSERT_OK(project) << project.status();
+  cli::Truth truth;
+  const auto simulator = StartContractors(&truth, 200);
+  ASSERT_NE(simulator, nullptr);
+  Submit(project->name(), 0, 200, "all");
+  for (const int64_t killed_at : {50, 100}) {
+    ASSERT_TRUE(Eventually(absl::Seconds(60), [&] {
+      return Get(project->name()).counts().annotations() >= killed_at;
+    }));
+    ASSERT_OK(cluster().Kill(cli::kScheduler));
+  }
+  v1::Project now;
+  EXPECT_TRUE(Eventually(absl::Seconds(60), [&] {
+    now = Get(project->name());
+    return now.counts().annotations() >= kAnswers;
+  })) << now.DebugString();
+  EXPECT_TRUE(simulator->Drain(absl::Seconds(20)));
+  now = Get(project->name());
+  EXPECT_EQ(now.counts().annotations(), kAnswers);
+  EXPECT_EQ(now.forecast().paid_micros(), kAnswers * 20'000);
+  EXPECT_TRUE(now.forecast().budget_spent());
+}
+
+TEST_F(ProjectRulesTest, SettingsOutOfRangeAreRefusedNamingTheField) {
+  const auto refused = [&](const v1::CreateProjectRequest& request) {
+    const auto created = Create(request);
+    EXPECT_TRUE(absl::IsInvalidArgument(created.status())) << created.status();
+    return FieldOf(created.status());
+  };
+  v1::CreateProjectRequest request = ClassProject("rules");
+  for (const double below : {-1.0, 0.4, 0.96, 1.0}) {
+    request.mutable_settings()->mutable_redundancy()->set_adjudicate_below(below);
+    EXPECT_EQ(refused(request), "settings.redundancy.adjudicate_below") << below;
+  }
+  request.mutable_settings()->mutable_redundancy()->set_adjudicate_below(0.9);
+  for (const double quality : {-1.0, 0.4, 1.0}) {
+    request.mutable_settings()->mutable_redundancy()->set_adjudicator_quality(quality);
+    EXPECT_EQ(refused(request), "settings.redundancy.adjudicator_quality") << quality;
+  }
+  request.mutable_settings()->mutable_redundancy()->set_adjudicator_quality(0);
+  for (const int64_t budget : {int64_t{-1}, int64_t{1'000'000'000'000'001}}) {
+    request.mutable_settings()->set_budget_micros(budget);
+    EXPECT_EQ(refused(request), "settings.budget_micros") << budget;
+  }
+  request.mutable_settings()->set_budget_micros(0);
+  const auto created = Create(request);
+  ASSERT_OK(created) << created.status();
+  EXPECT_EQ(created->settings().redundancy().adjudicator_quality(), 0.8);
+}
+
+}  // namespace
+}  // namespace fairlead::e2e
