@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "absl/strings/ascii.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/log.h"
 #include "scheduler/server.h"
@@ -43,6 +44,8 @@ void AddRetention(CLI::App& app, fairlead::operate::Retention& retention) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Debian's libraries are built to look for deadlocks at every lock that gRPC takes.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   fairlead::scheduler::ServerOptions options;
   std::string password_file;
   CLI::App app{

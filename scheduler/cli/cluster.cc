@@ -99,6 +99,7 @@ std::string RedisConfig(const ClusterOptions& options, const std::string& passwo
       options.dev ? "no" : "yes",
       "\n"
       "appendfsync everysec\n"
+      "auto-aof-rewrite-min-size 512mb\n"
       "save \"\"\n"
       "maxmemory ",
       RedisMemoryBytes(),

@@ -19,6 +19,7 @@
 
 #include <CLI/CLI.hpp>
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/base/status.h"
 #include "scheduler/cli/client.h"
@@ -333,6 +334,7 @@ std::string OwnFolder() {
 }
 
 int Main(int argc, char** argv) {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);  // As the scheduler does.
   CLI::App app(
       "Measures a whole scheduler over gRPC: answers and labels a second, time until a new task is "
       "offered, processors and memory. About three minutes.\n"
