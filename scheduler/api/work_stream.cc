@@ -137,9 +137,10 @@ class WorkStream final : public grpc::ServerBidiReactor<v1::WorkRequest, v1::Wor
 
   void Accept(const v1::AcceptOfferRequest& request) {
     absl::StatusOr<v1::Assignment> accepted = actions_.Accept(principal_, request);
+    if (!accepted.ok()) return Done(request.assignment(), accepted.status());
     v1::WorkResponse response;
-    if (accepted.ok()) *response.mutable_assignment() = *std::move(accepted);
-    Done(request.assignment(), accepted.status(), std::move(response));
+    *response.mutable_assignment() = *std::move(accepted);
+    Done(request.assignment(), absl::OkStatus(), std::move(response));
   }
 
   void Submit(const v1::SubmitAnnotationRequest& request) {

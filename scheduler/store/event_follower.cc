@@ -239,10 +239,13 @@ void EventFollower::WhenDurable(const PendingChange& change, absl::Duration time
       verdict = absl::InternalError(absl::StrCat("slot ", change.slot, " is not followed"));
     } else {
       verdict = Verdict(*slot, waiter, held, now);
-      if (!verdict.has_value()) slot->waiters.push_back(std::move(waiter));
+      if (!verdict.has_value()) {
+        slot->waiters.push_back(std::move(waiter));
+        return;
+      }
     }
   }
-  if (verdict.has_value()) waiter.done(*verdict);
+  waiter.done(*verdict);
 }
 
 absl::Status EventFollower::AwaitDurable(const PendingChange& change, absl::Duration timeout) {
