@@ -168,8 +168,9 @@ local function tell_all(s)
   return emit(s.keys, s.now, 'ended', 'classes', names, unpack(fields))
 end
 
-local function flush_state(s)
-  local puts, drops, n = {}, {}, 0
+-- Appends the fields of st to be written and to be dropped.
+local function take_puts(s, puts, drops)
+  local n = #puts
   for field, value in pairs(s.put) do
     if value then
       puts[n + 1], puts[n + 2] = field, value
@@ -178,6 +179,11 @@ local function flush_state(s)
       drops[#drops + 1] = field
     end
   end
+end
+
+local function flush_state(s)
+  local puts, drops = {}, {}
+  take_puts(s, puts, drops)
   call_all('HSET', s.keys[ST], puts)
   call_all('HDEL', s.keys[ST], drops)
 end

@@ -194,15 +194,7 @@ function plain_tick(keys, argv, now)
     record = session_head(session) .. grants .. argv[5] .. ' '
   end
   if other and other ~= flow then s.put['f' .. other.name] = flow_text(other) end
-  local n = #puts
-  for field, value in pairs(s.put) do
-    if value then
-      puts[n + 1], puts[n + 2] = field, value
-      n = n + 2
-    else
-      drops[#drops + 1] = field
-    end
-  end
+  take_puts(s, puts, drops)
   redis.call('HSET', keys[ST], 'lane', lane_text(lane), 's' .. session.id, record,
     'c' .. class.n, class_text(class), 'f' .. flow.name, flow_text(flow), 'g' .. queue.id, queue_text(queue),
     'h' .. argv[5], pack_grant(session.id, want, want, 1, runs), unpack(puts))
