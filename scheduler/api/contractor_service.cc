@@ -147,6 +147,16 @@ grpc::Status ContractorServiceImpl::SubmitAnnotation(grpc::ServerContext* contex
                });
 }
 
+grpc::Status ContractorServiceImpl::ExtendAssignment(grpc::ServerContext* context,
+                                                     const v1::ExtendAssignmentRequest* request,
+                                                     v1::ExtendAssignmentResponse* response) {
+  return Serve(parts_, *context, absl::StrCat(kService, "ExtendAssignment"),
+               [&](const Principal& principal) -> absl::Status {
+                 ASSIGN_OR_RETURN(*response, actions_.Extend(principal, *request));
+                 return absl::OkStatus();
+               });
+}
+
 grpc::Status ContractorServiceImpl::ReturnAssignment(grpc::ServerContext* context,
                                                      const v1::ReturnAssignmentRequest* request,
                                                      v1::ReturnAssignmentResponse*) {

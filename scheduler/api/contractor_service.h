@@ -33,6 +33,9 @@ class ContractorServiceImpl final
   grpc::Status SubmitAnnotation(grpc::ServerContext* context,
                                 const v1::SubmitAnnotationRequest* request,
                                 v1::Receipt* response) override;
+  grpc::Status ExtendAssignment(grpc::ServerContext* context,
+                                const v1::ExtendAssignmentRequest* request,
+                                v1::ExtendAssignmentResponse* response) override;
   grpc::Status ReturnAssignment(grpc::ServerContext* context,
                                 const v1::ReturnAssignmentRequest* request,
                                 v1::ReturnAssignmentResponse* response) override;

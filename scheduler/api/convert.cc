@@ -131,6 +131,7 @@ v1::Receipt ToReceipt(const std::string& project, const store::v1::AnnotationRec
   receipt.set_pay_rate_version(record.pay().rate_version());
   *receipt.mutable_accept_time() = ToTimestamp(record.accept_ms());
   receipt.set_late(record.late());
+  receipt.set_surplus(record.surplus());
   return receipt;
 }
 

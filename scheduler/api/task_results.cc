@@ -74,6 +74,10 @@ std::string Describe(const store::v1::Event& event) {
     case store::v1::Event::kReplayed:
       return absl::StrCat(when, " replayed from the dead letters");
     case store::v1::Event::kOrphaned:
+      if (event.orphaned().surplus()) {
+        return absl::StrCat(when, " finished by ", event.orphaned().contractor(),
+                            " after the end: paid, not used");
+      }
       return absl::StrCat(when, " lost lease of ", event.orphaned().contractor(),
                           ": kept for pay review");
     case store::v1::Event::kReported:

@@ -51,6 +51,7 @@ void WorkHub::Apply(const store::v1::Event& event, int64_t) {
       *response.mutable_offer() = ToOffer(**project, event.key(), place);
       Deliver(place.contractor(), response);
     } else if (place.state() == store::v1::Placement::LAPSED ||
+               place.state() == store::v1::Placement::TAKEN ||
                place.state() == store::v1::Placement::OVERDUE) {
       response.set_withdrawn(AssignmentNameOf(event.project(), event.key(), place.assignment()));
       Deliver(place.contractor(), response);

@@ -124,6 +124,8 @@ class WorkStream final : public grpc::ServerBidiReactor<v1::WorkRequest, v1::Wor
         return Submit(request.submit());
       case v1::WorkRequest::kReport:
         return Report(request.report());
+      case v1::WorkRequest::kExtend:
+        return Extend(request.extend());
       case v1::WorkRequest::kDecline:
         return Done(request.decline().assignment(),
                     actions_.Decline(principal_, request.decline()));
@@ -140,6 +142,14 @@ class WorkStream final : public grpc::ServerBidiReactor<v1::WorkRequest, v1::Wor
     if (!accepted.ok()) return Done(request.assignment(), accepted.status());
     v1::WorkResponse response;
     *response.mutable_assignment() = *std::move(accepted);
+    Done(request.assignment(), absl::OkStatus(), std::move(response));
+  }
+
+  void Extend(const v1::ExtendAssignmentRequest& request) {
+    absl::StatusOr<v1::ExtendAssignmentResponse> extended = actions_.Extend(principal_, request);
+    if (!extended.ok()) return Done(request.assignment(), extended.status());
+    v1::WorkResponse response;
+    *response.mutable_extended() = *std::move(extended);
     Done(request.assignment(), absl::OkStatus(), std::move(response));
   }
 

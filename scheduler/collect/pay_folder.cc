@@ -14,8 +14,9 @@ constexpr size_t kBatch = 500;
 }  // namespace
 
 void PayFolder::Apply(const store::v1::Event& event, int64_t) {
-  if (!event.has_annotated()) return;
-  const store::v1::PayRecord& pay = event.annotated().pay();
+  const store::v1::AnnotationRecord* work = store::PaidWork(event);
+  if (work == nullptr) return;
+  const store::v1::PayRecord& pay = work->pay();
   MutexLock lock(&mu_);
   noted_[event.slot()].push_back({event.seq(), pay.contractor(), pay.micros()});
 }

@@ -3,11 +3,12 @@
 namespace fairlead::quality {
 
 void SpendBook::Apply(const store::v1::Event& event, int64_t) {
-  if (!event.has_annotated() && !event.has_completed()) return;
+  const store::v1::AnnotationRecord* work = store::PaidWork(event);
+  if (work == nullptr && !event.has_completed()) return;
   MutexLock lock(&mu_);
   Progress& project = projects_[event.project()];
-  if (event.has_annotated()) {
-    project.paid_micros += event.annotated().pay().micros();
+  if (work != nullptr) {
+    project.paid_micros += work->pay().micros();
   } else {
     ++project.completed;
     project.completed_answers += event.completed().answers();

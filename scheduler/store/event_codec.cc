@@ -72,6 +72,7 @@ bool DecodePlacement(const Fields& fields, v1::Event& event) {
   place.set_deadline_ms(fields.Int("dl"));
   place.set_offered_ms(fields.Int("of"));
   place.set_work_ms(fields.Int("wk"));
+  place.set_accepted_ms(fields.Int("ac"));
   return place.state() != v1::Placement::STATE_UNSPECIFIED;
 }
 
@@ -81,6 +82,7 @@ bool DecodeAnnotation(const Fields& fields, v1::Event& event, v1::AnnotationReco
   body.set_late(fields.Int("lt") != 0);
   body.set_offered_ms(fields.Int("of"));
   body.set_accepted_ms(fields.Int("ac"));
+  body.set_surplus(fields.Int("sp") != 0);
   return true;
 }
 
@@ -174,6 +176,11 @@ absl::StatusOr<v1::Event> DecodeEvent(absl::string_view slot, absl::string_view 
         absl::StrCat("event ", slot, "/", seq, " of kind '", fields.Text("k"), "' cannot be read"));
   }
   return event;
+}
+
+const v1::AnnotationRecord* PaidWork(const v1::Event& event) {
+  if (event.has_annotated()) return &event.annotated();
+  return event.orphaned().surplus() ? &event.orphaned() : nullptr;
 }
 
 bool IsVolatile(const v1::Event& event) {

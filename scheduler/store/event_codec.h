@@ -24,6 +24,10 @@ class EventSink {
 absl::StatusOr<v1::Event> DecodeEvent(absl::string_view slot, absl::string_view incarnation,
                                       const redis::Reply& entry);
 
+// The finished work that the event pays for: an answer, or one too many of a task that had ended.
+// nullptr where it pays nothing.
+const v1::AnnotationRecord* PaidWork(const v1::Event& event);
+
 // Volatile events travel in the stream only; a rebuild does without them. A lapsed offer is no such
 // event: responsiveness is scored from it, and scores are recomputed from the log.
 bool IsVolatile(const v1::Event& event);

@@ -36,9 +36,9 @@ void LogIndex::Apply(const v1::Event& event, int64_t position) {
   Task& task = tasks_[event.key()];
   task.events.push_back(position);
   if (event.has_erased()) task.erased = true;
-  if (event.has_annotated()) {
+  if (const v1::AnnotationRecord* work = PaidWork(event); work != nullptr) {
     last_pay_seq_[event.slot()] = event.seq();
-    contractors_[event.annotated().contractor()].push_back(position);
+    contractors_[work->contractor()].push_back(position);
   }
   if (event.has_completed() || event.has_ended()) {
     Project& project = projects_[event.project()];
@@ -178,7 +178,9 @@ absl::StatusOr<std::vector<v1::AnnotationRecord>> LogIndex::Annotations(
   std::vector<v1::AnnotationRecord> records;
   for (int64_t position : positions) {
     ASSIGN_OR_RETURN(v1::Event event, ReadEvent(position));
-    records.push_back(std::move(*event.mutable_annotated()));
+    const v1::AnnotationRecord* work = PaidWork(event);
+    if (work == nullptr) return absl::DataLossError(absl::StrCat("no work at ", position));
+    records.push_back(*work);
   }
   return records;
 }

@@ -32,7 +32,7 @@ class LogIndex final : public EventSink {
   int64_t LogEnd() const { return log_->End(); }
   // Sequence of the last event of a slot that the log holds; 0 for none.
   uint64_t LastSeq(absl::string_view slot) const;
-  // Of the last annotation of a slot that the log holds: what pay is folded up to.
+  // Of the last paid work of a slot that the log holds: what pay is folded up to.
   uint64_t LastPaySeq(absl::string_view slot) const;
 
   // The end events (completed, ended) of a project, in the order they happened, after position
@@ -51,7 +51,7 @@ class LogIndex final : public EventSink {
   absl::StatusOr<v1::TaskRecord> Submission(absl::string_view task) const;
   // The decision behind an assignment. NOT_FOUND.
   absl::StatusOr<fairlead::v1::Decision> DecisionOf(absl::string_view assignment) const;
-  // Accepted annotations of one contractor, newest first, skipping `skip`, at most `limit`.
+  // Paid work of one contractor (PaidWork), newest first, skipping `skip`, at most `limit`.
   absl::StatusOr<std::vector<v1::AnnotationRecord>> Annotations(absl::string_view contractor,
                                                                 size_t skip, size_t limit) const;
   size_t AnnotationCount(absl::string_view contractor) const;

@@ -99,13 +99,27 @@ absl::StatusOr<Submitted> MemoryTaskStore::Submit(absl::string_view project_key,
   return Submitted{request.tasks, Emit(project_key)};
 }
 
+int MemoryTaskStore::Entry::accepted() const {
+  return static_cast<int>(std::count_if(places.begin(), places.end(), [](const auto& one) {
+    return one.second.is.state() == Placement::ACCEPTED;
+  }));
+}
+
 bool MemoryTaskStore::OfferOne(const OfferTerms& terms) {
   Entry* entry = Find(terms.ref);
   if (entry == nullptr || projects_[terms.ref.project].paused) return false;
   if (entry->state.state != Task::READY && entry->state.state != Task::OPEN) return false;
-  if (!entry->wants_more()) return false;
+  const TaskState& state = entry->state;
+  if (!entry->wants_more() &&
+      (state.have + state.open >= state.want + terms.over + terms.spare ||
+       state.have + entry->accepted() >= state.want + terms.spare)) {
+    return false;
+  }
   auto before = entry->places.find(terms.contractor);
-  if (before != entry->places.end() && before->second.is.state() != Placement::LAPSED) return false;
+  if (before != entry->places.end() && before->second.is.state() != Placement::LAPSED &&
+      before->second.is.state() != Placement::TAKEN) {
+    return false;
+  }
   Place place;
   place.is.set_contractor(terms.contractor);
   place.is.set_assignment(terms.assignment);
@@ -146,9 +160,40 @@ absl::StatusOr<Accepted> MemoryTaskStore::Accept(const TaskRef& ref, absl::strin
   if (place->is.state() != Placement::OFFERED || place->is.deadline_ms() < NowMs())
     return LeaseLost(ref.task);
   place->is.set_state(Placement::ACCEPTED);
-  place->accepted_ms = NowMs();
+  place->is.set_accepted_ms(NowMs());
   place->is.set_deadline_ms(NowMs() + place->is.work_ms());
+  const TaskState& state = entry->state;
+  if (state.have + state.open > state.want && state.have + entry->accepted() >= state.want) {
+    TakeTheRest(ref, entry);
+  }
   return accepted(Emit(ref.project));
+}
+
+void MemoryTaskStore::TakeTheRest(const TaskRef& ref, Entry* entry) {
+  for (auto& [contractor, place] : entry->places) {
+    if (place.is.state() != Placement::OFFERED) continue;
+    place.is.set_state(Placement::TAKEN);
+    --entry->state.open;
+    Emit(ref.project);
+  }
+  Settle(entry->state);
+}
+
+absl::StatusOr<Extended> MemoryTaskStore::Extend(const TaskRef& ref, absl::string_view contractor,
+                                                 absl::string_view token) {
+  MutexLock lock(&mu_);
+  Entry* entry = Find(ref);
+  if (entry == nullptr) return NoSuchTask(ref.task);
+  Place* place = FindPlace(entry, contractor, token);
+  if (place == nullptr) return LeaseLost(ref.task);
+  const Placement::State state = place->is.state();
+  if (state == Placement::SUBMITTED || state == Placement::OFFERED) return NotOfThatPlace();
+  if (state != Placement::ACCEPTED || place->is.deadline_ms() < NowMs()) return LeaseLost(ref.task);
+  const int64_t window = place->is.work_ms();
+  const int64_t deadline = std::min(NowMs() + window, place->is.accepted_ms() + kMostWindows * window);
+  if (deadline <= place->is.deadline_ms()) return Extended{place->is.deadline_ms(), 0};
+  place->is.set_deadline_ms(deadline);
+  return Extended{deadline, Emit(ref.project)};
 }
 
 absl::StatusOr<uint64_t> MemoryTaskStore::Release(const TaskRef& ref, absl::string_view contractor,
@@ -194,6 +239,11 @@ absl::StatusOr<Annotated> MemoryTaskStore::Annotate(const TaskRef& ref,
   if (place == nullptr) return LeaseLost(ref.task);
   if (place->annotation.has_value()) return Annotated{*place->annotation, LastSeq(ref.project)};
   if (place->is.state() == Placement::OFFERED) return NotAccepted();
+  const bool in_window = place->is.accepted_ms() > 0 && place->is.deadline_ms() >= NowMs();
+  if (place->surplus_ms > 0 ||
+      (place->is.state() == Placement::WITHDRAWN && !place->orphaned && in_window)) {
+    return Surplus(ref, entry, place, record);
+  }
   const bool overdue = place->is.state() == Placement::OVERDUE && !place->orphaned;
   const bool accepted = place->is.state() == Placement::ACCEPTED;
   if (entry->ended() || !(accepted || (overdue && entry->wants_more()))) {
@@ -210,7 +260,7 @@ absl::StatusOr<Annotated> MemoryTaskStore::Annotate(const TaskRef& ref,
   place->annotation->set_late(overdue || place->is.deadline_ms() < NowMs());
   place->annotation->set_accept_ms(NowMs());
   place->annotation->set_offered_ms(place->is.offered_ms());
-  place->annotation->set_accepted_ms(place->accepted_ms);
+  place->annotation->set_accepted_ms(place->is.accepted_ms());
   place->is.set_state(Placement::SUBMITTED);
   place->is.set_deadline_ms(NowMs());
   ++entry->state.have;
@@ -218,6 +268,22 @@ absl::StatusOr<Annotated> MemoryTaskStore::Annotate(const TaskRef& ref,
   Settle(entry->state);
   ++projects_[ref.project].annotations;
   return Annotated{*place->annotation, Emit(ref.project)};
+}
+
+Annotated MemoryTaskStore::Surplus(const TaskRef& ref, Entry* entry, Place* place,
+                                   v1::AnnotationRecord record) {
+  uint64_t seq = LastSeq(ref.project);
+  if (place->surplus_ms == 0) {
+    place->surplus_ms = NowMs();
+    place->is.set_deadline_ms(NowMs());
+    seq = Emit(ref.project);
+    if (entry->ended()) entry->last_seq = seq;
+  }
+  record.set_surplus(true);
+  record.set_accept_ms(place->surplus_ms);
+  record.set_offered_ms(place->is.offered_ms());
+  record.set_accepted_ms(place->is.accepted_ms());
+  return {std::move(record), seq};
 }
 
 uint64_t MemoryTaskStore::Finish(const TaskRef& ref, Entry* entry, Task::State state) {
@@ -346,7 +412,7 @@ absl::StatusOr<TaskState> MemoryTaskStore::Load(const TaskRef& ref) const {
   TaskState state = found->second.state;
   for (const auto& [contractor, place] : found->second.places) {
     state.places.push_back(place.is);
-    if (place.orphaned) state.places.back().set_state(Placement::STATE_UNSPECIFIED);
+    if (place.orphaned || place.surplus_ms > 0) state.places.back().set_state(Placement::STATE_UNSPECIFIED);
     if (place.annotation.has_value()) state.annotations.push_back(*place.annotation);
   }
   std::sort(state.annotations.begin(), state.annotations.end(), AcceptedBefore);

@@ -30,6 +30,8 @@ class MemoryTaskStore final : public TaskStore {
                                           const std::vector<OfferTerms>& terms) override;
   absl::StatusOr<Accepted> Accept(const TaskRef& ref, absl::string_view contractor,
                                   absl::string_view token) override;
+  absl::StatusOr<Extended> Extend(const TaskRef& ref, absl::string_view contractor,
+                                  absl::string_view token) override;
   absl::StatusOr<uint64_t> Release(const TaskRef& ref, absl::string_view contractor,
                                    absl::string_view token, v1::Placement::State to,
                                    absl::string_view reason) override;
@@ -52,8 +54,8 @@ class MemoryTaskStore final : public TaskStore {
  private:
   struct Place {
     v1::Placement is;
-    bool orphaned = false;  // Its finished work was kept for pay review.
-    int64_t accepted_ms = 0;
+    bool orphaned = false;   // Its finished work was kept for pay review.
+    int64_t surplus_ms = 0;  // When it was finished after the task's end; 0: it was not.
     std::optional<v1::AnnotationRecord> annotation;
   };
   struct Entry {
@@ -63,6 +65,7 @@ class MemoryTaskStore final : public TaskStore {
     uint64_t last_seq = 0;
     bool ended() const { return end_ms > 0; }
     bool wants_more() const { return state.have + state.open < state.want; }
+    int accepted() const;
   };
   struct Project {
     int64_t revision = 0;
@@ -84,6 +87,9 @@ class MemoryTaskStore final : public TaskStore {
   Place* FindPlace(Entry* entry, absl::string_view contractor, absl::string_view token)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool OfferOne(const OfferTerms& terms) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Annotated Surplus(const TaskRef& ref, Entry* entry, Place* place, v1::AnnotationRecord record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void TakeTheRest(const TaskRef& ref, Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   uint64_t Finish(const TaskRef& ref, Entry* entry, fairlead::v1::Task::State state)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   ProjectCounts CountLocked(absl::string_view project) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

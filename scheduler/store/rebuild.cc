@@ -151,9 +151,10 @@ class HomeFold final : public EventSink {
       contractors_[event.contractor_put().contractor()] =
           event.contractor_put().SerializeAsString();
     }
-    if (!event.has_annotated() || event.seq() <= cursors_[event.slot()]) return;
+    const v1::AnnotationRecord* work = PaidWork(event);
+    if (work == nullptr || event.seq() <= cursors_[event.slot()]) return;
     cursors_[event.slot()] = event.seq();
-    const v1::PayRecord& pay = event.annotated().pay();
+    const v1::PayRecord& pay = work->pay();
     if (topology_.HomeOf(pay.contractor()) != slot_) return;
     PayDelta& delta = pay_[pay.contractor()];
     delta.micros += pay.micros();

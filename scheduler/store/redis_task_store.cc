@@ -133,7 +133,8 @@ absl::StatusOr<std::vector<bool>> RedisTaskStore::Offer(absl::string_view slot,
     calls.push_back(TaskInvocation("offer", offer.ref,
                                    {offer.contractor, offer.assignment, offer.token,
                                     absl::StrCat(absl::ToInt64Milliseconds(offer.offer_window)),
-                                    absl::StrCat(absl::ToInt64Milliseconds(offer.work_window))}));
+                                    absl::StrCat(absl::ToInt64Milliseconds(offer.work_window)),
+                                    absl::StrCat(offer.over), absl::StrCat(offer.spare)}));
   }
   ASSIGN_OR_RETURN(std::vector<Outcome> outcomes, caller_->InvokeAll(slot, calls));
   std::vector<bool> valid;
@@ -164,6 +165,16 @@ absl::StatusOr<Accepted> RedisTaskStore::Accept(const TaskRef& ref, absl::string
   return Unexpected("accept", outcome);
 }
 
+absl::StatusOr<Extended> RedisTaskStore::Extend(const TaskRef& ref, absl::string_view contractor,
+                                                absl::string_view token) {
+  ASSIGN_OR_RETURN(Outcome outcome,
+                   InvokeTask("extend", ref, {std::string(contractor), std::string(token)}));
+  if (outcome.ok()) return Extended{outcome.Int(0), outcome.seq};
+  if (outcome.code == "LEASE_LOST") return LeaseLost(ref.task);
+  if (outcome.code == "STATE") return NotOfThatPlace();
+  return Unexpected("extend", outcome);
+}
+
 absl::StatusOr<uint64_t> RedisTaskStore::Release(const TaskRef& ref, absl::string_view contractor,
                                                  absl::string_view token, v1::Placement::State to,
                                                  absl::string_view reason) {
@@ -186,7 +197,7 @@ absl::StatusOr<Annotated> RedisTaskStore::Annotate(const TaskRef& ref, absl::str
   ASSIGN_OR_RETURN(Outcome outcome, InvokeTask("annotate", ref,
                                                {std::string(contractor), std::string(token),
                                                 record.SerializeAsString()}));
-  if (outcome.ok() || outcome.code == "DUP") {
+  if (outcome.ok() || outcome.code == "DUP" || outcome.code == "SURPLUS") {
     Annotated annotated;
     annotated.seq = outcome.seq;
     if (!annotated.record.ParseFromString(outcome.Text(0))) {
@@ -197,6 +208,7 @@ absl::StatusOr<Annotated> RedisTaskStore::Annotate(const TaskRef& ref, absl::str
     annotated.record.set_late(outcome.Int(2) != 0);
     annotated.record.set_offered_ms(outcome.Int(3));
     annotated.record.set_accepted_ms(outcome.Int(4));
+    annotated.record.set_surplus(outcome.code == "SURPLUS");
     return annotated;
   }
   if (outcome.code == "LEASE_LOST") return LeaseLost(ref.task);
@@ -384,6 +396,7 @@ void ParsePlaces(const redis::Reply& hash, TaskState& state) {
       place.set_assignment(parts[3]);
       place.set_offered_ms(NumberOf(parts[4]));
       place.set_work_ms(NumberOf(parts[5]));
+      place.set_accepted_ms(NumberOf(parts[6]));
       state.places.push_back(std::move(place));
       packed[field] = std::move(parts);
     }

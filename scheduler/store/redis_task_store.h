@@ -36,6 +36,8 @@ class RedisTaskStore final : public TaskStore {
                                           const std::vector<OfferTerms>& terms) override;
   absl::StatusOr<Accepted> Accept(const TaskRef& ref, absl::string_view contractor,
                                   absl::string_view token) override;
+  absl::StatusOr<Extended> Extend(const TaskRef& ref, absl::string_view contractor,
+                                  absl::string_view token) override;
   absl::StatusOr<uint64_t> Release(const TaskRef& ref, absl::string_view contractor,
                                    absl::string_view token, v1::Placement::State to,
                                    absl::string_view reason) override;

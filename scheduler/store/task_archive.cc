@@ -50,6 +50,14 @@ absl::StatusOr<v1::AnnotationRecord> TaskArchive::FirstAnnotation(const absl::St
   for (v1::AnnotationRecord& record : task->annotations) {
     if (record.contractor() == contractor && record.token() == token) return std::move(record);
   }
+  ASSIGN_OR_RETURN(std::vector<v1::Event> history,
+                   index_->History(ref.task, std::numeric_limits<size_t>::max()));
+  for (v1::Event& event : history) {
+    v1::AnnotationRecord& record = *event.mutable_orphaned();
+    if (record.surplus() && record.contractor() == contractor && record.token() == token) {
+      return std::move(record);
+    }
+  }
   return LeaseLost(ref.task);
 }
 

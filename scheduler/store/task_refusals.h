@@ -53,7 +53,8 @@ inline absl::Status AlreadySubmitted() {
 
 inline absl::Status NotOfThatPlace() {
   return StateRefusal("STATE_PLACE",
-                      "only an offer can be declined and only accepted work returned or reported");
+                      "only an offer can be declined, and only accepted work extended, returned or "
+                      "reported");
 }
 
 inline absl::Status NotAccepted() {

@@ -37,6 +37,8 @@ struct OfferTerms {
   std::string token;
   absl::Duration offer_window;
   absl::Duration work_window;
+  int over = 0;   // Offers that may be out beyond the places wanted: the first to accept takes one.
+  int spare = 0;  // Accepted work beyond that: somebody is slow.
 };
 
 struct Accepted {
@@ -47,8 +49,18 @@ struct Accepted {
   v1::PrelabelRecord prelabel;
 };
 
+struct Extended {
+  int64_t deadline_ms = 0;
+  uint64_t seq = 0;
+};
+
+// Work windows from acceptance to the last deadline that extending gives.
+inline constexpr int kMostWindows = 4;
+
 struct Annotated {
-  v1::AnnotationRecord record;  // As first accepted.
+  // As first accepted. Surplus is not kept but for its place: of a repetition, the answer is this
+  // call's, and all else the first one's.
+  v1::AnnotationRecord record;
   uint64_t seq = 0;             // When repeated: the slot's last.
 };
 
@@ -96,11 +108,17 @@ class TaskStore {
   virtual absl::StatusOr<Submitted> Submit(absl::string_view project, absl::string_view request_id,
                                            absl::string_view body_hash,
                                            const std::vector<v1::TaskRecord>& tasks) = 0;
-  // Commits offers of one shard; returns which were still valid, in order.
+  // Commits offers of one shard; returns which were still valid, in order. Where more are out than
+  // places wanted, the acceptance that takes the last place makes the others TAKEN.
   virtual absl::StatusOr<std::vector<bool>> Offer(absl::string_view slot,
                                                   const std::vector<OfferTerms>& terms) = 0;
   // ABORTED / LEASE_LOST; FAILED_PRECONDITION / STATE_SUBMITTED.
   virtual absl::StatusOr<Accepted> Accept(const TaskRef& ref, absl::string_view contractor,
+                                          absl::string_view token) = 0;
+  // The whole work window again from now, at most kMostWindows of them since it was accepted; the
+  // deadline that stands where there is no more. ABORTED / LEASE_LOST, also once the window has
+  // closed; FAILED_PRECONDITION / STATE_PLACE.
+  virtual absl::StatusOr<Extended> Extend(const TaskRef& ref, absl::string_view contractor,
                                           absl::string_view token) = 0;
   // `to`: DECLINED, RETURNED or REPORTED. ABORTED / LEASE_LOST; FAILED_PRECONDITION / STATE_….
   // LAPSED or OVERDUE, whichever it is then: what time does to a place past its deadline, whatever
@@ -108,6 +126,7 @@ class TaskStore {
   virtual absl::StatusOr<uint64_t> Release(const TaskRef& ref, absl::string_view contractor,
                                            absl::string_view token, v1::Placement::State to,
                                            absl::string_view reason) = 0;
+  // Work that was accepted when its task ended and is finished in its window is `surplus`.
   // ABORTED / LEASE_LOST (the work is kept for pay review); FAILED_PRECONDITION /
   // STATE_NOT_ACCEPTED.
   virtual absl::StatusOr<Annotated> Annotate(const TaskRef& ref, absl::string_view contractor,

@@ -39,6 +39,10 @@ class FaultyTaskStore final : public store::TaskStore {
                                          absl::string_view token) override {
     return Run([&] { return inner_->Accept(ref, contractor, token); });
   }
+  absl::StatusOr<store::Extended> Extend(const store::TaskRef& ref, absl::string_view contractor,
+                                         absl::string_view token) override {
+    return Run([&] { return inner_->Extend(ref, contractor, token); });
+  }
   absl::StatusOr<uint64_t> Release(const store::TaskRef& ref, absl::string_view contractor,
                                    absl::string_view token, store::v1::Placement::State to,
                                    absl::string_view reason) override {

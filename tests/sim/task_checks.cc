@@ -87,8 +87,9 @@ void TaskSimulation::CheckPermanence(const Known& known, const TaskState& now) {
 }
 
 void TaskSimulation::CheckPlaces(const Known& known, const TaskState& now) {
-  int live = 0, submitted = 0;
+  int live = 0, submitted = 0, accepted = 0;
   for (const Placement& place : now.places) {
+    accepted += place.state() == Placement::ACCEPTED ? 1 : 0;
     live += IsLive(place) ? 1 : 0;
     submitted += place.state() == Placement::SUBMITTED ? 1 : 0;
   }
@@ -100,7 +101,8 @@ void TaskSimulation::CheckPlaces(const Known& known, const TaskState& now) {
     Violated(absl::StrCat("G2: ", known.id, " counts ", now.have, " answers of ", submitted,
                           " places and has ", answers));
   }
-  if (!ended && now.have + now.open > now.want) {
+  if (!ended && (now.have + accepted > now.want + known.spare ||
+                 now.have + now.open > now.want + known.over + known.spare)) {
     Violated(absl::StrCat("G3: more places of ", known.id, " are given than wanted"));
   }
   if (!ended && now.state != Task::DELAYED &&

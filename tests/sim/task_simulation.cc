@@ -48,8 +48,9 @@ absl::Status TaskSimulation::Step() {
     Action action;
   };
   static constexpr Weighted kActions[] = {
-      {15, &TaskSimulation::Offer},    {14, &TaskSimulation::Accept},
-      {16, &TaskSimulation::Annotate}, {8, &TaskSimulation::Release},
+      {15, &TaskSimulation::Offer},    {12, &TaskSimulation::Accept},
+      {15, &TaskSimulation::Annotate}, {8, &TaskSimulation::Release},
+      {3, &TaskSimulation::Extend},
       {6, &TaskSimulation::TakeDue},   {10, &TaskSimulation::Decide},
       {2, &TaskSimulation::End},       {3, &TaskSimulation::Prelabel},
       {2, &TaskSimulation::StartDue},  {2, &TaskSimulation::Replay},
@@ -153,7 +154,12 @@ void TaskSimulation::Offer() {
                              "as" + grant.token,
                              grant.token,
                              absl::Seconds(5 + dice_.Below(60)),
-                             absl::Seconds(30 + dice_.Below(600))};
+                             absl::Seconds(30 + dice_.Below(600)),
+                             dice_.Percent(30) ? dice_.Below(3) : 0,
+                             dice_.Percent(15) ? 1 : 0};
+  Known& known = known_[grant.task];
+  known.over = std::max(known.over, terms.over);
+  known.spare = std::max(known.spare, terms.spare);
   Do(absl::StrCat("offer ", terms.ref.task, " to ", grant.contractor, " ", grant.token),
      [this, terms] {
        auto valid = store_.Offer(store_.topology().ShardOf(project_), {terms});
@@ -177,6 +183,25 @@ void TaskSimulation::Accept() {
        if (!accepted.ok()) return Said(accepted.status());
        CheckGrant(grant, "accept");
        return absl::StrCat(Seq(accepted->seq), " until ", accepted->deadline_ms);
+     });
+}
+
+void TaskSimulation::Extend() {
+  if (grants_.empty()) return;
+  const Grant grant = AnyGrant();
+  Do(absl::StrCat("extend ", known_[grant.task].id, " by ", grant.contractor, " ", grant.token),
+     [this, grant] {
+       const auto before = inner_->Load(RefOf(grant.task));
+       auto extended = store_.Extend(RefOf(grant.task), grant.contractor, grant.token);
+       if (!extended.ok()) return Said(extended.status());
+       CheckGrant(grant, "extend");
+       const Placement* place = before.ok() ? PlaceIn(*before, grant.contractor) : nullptr;
+       if (place == nullptr || place->state() != Placement::ACCEPTED ||
+           extended->deadline_ms < place->deadline_ms() ||
+           extended->deadline_ms > place->accepted_ms() + store::kMostWindows * place->work_ms()) {
+         Violated("extended what is not accepted, or by less than nothing, or beyond the limit");
+       }
+       return absl::StrCat(Seq(extended->seq), " until ", extended->deadline_ms);
      });
 }
 
@@ -219,10 +244,16 @@ std::string TaskSimulation::AnnotateAs(const Grant& grant,
     return Said(annotated.status());
   }
   CheckGrant(grant, "annotate");
+  Known& known = known_[grant.task];
+  const bool surplus = annotated->record.surplus();
+  if (surplus) annotated->record.clear_answer();
   const std::string receipt = annotated->record.SerializeAsString();
-  const auto [first, is_first] = known_[grant.task].receipts.emplace(grant.contractor, receipt);
+  auto& receipts = surplus ? known.surplus : known.receipts;
+  const auto [first, is_first] = receipts.emplace(grant.contractor, receipt);
+  if (surplus && known.receipts.contains(grant.contractor)) Violated("paid twice for one place");
   if (!is_first && first->second != receipt) Violated("a second receipt differs from the first");
-  return absl::StrCat(Seq(annotated->seq), annotated->record.late() ? " late" : "");
+  return absl::StrCat(Seq(annotated->seq), annotated->record.late() ? " late" : "",
+                      surplus ? " surplus" : "");
 }
 
 void TaskSimulation::Annotate() {

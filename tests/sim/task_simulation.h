@@ -50,7 +50,9 @@ class TaskSimulation {
     bool replayed = false;                        // It may have been, since it was last seen dead.
     std::optional<store::TaskState> last;         // As it was after the last step.
     std::optional<store::TaskState> read;         // As the collector read it, perhaps long ago.
+    int over = 0, spare = 0;                      // The most that an offer of it was made with.
     std::map<std::string, std::string> receipts;  // By contractor: the first one, serialized.
+    std::map<std::string, std::string> surplus;   // The same, of work finished after the end.
   };
   struct Request {
     std::vector<std::string> tasks;  // As acknowledged; empty until then.
@@ -73,6 +75,7 @@ class TaskSimulation {
   void SubmitAgain();
   void Offer();
   void Accept();
+  void Extend();
   void Release();
   void TakeDue();
   void Annotate();

@@ -79,8 +79,9 @@ class FunctionFuzzTest : public ::testing::Test {
     static const char* kTo[] = {"DECLINED", "RETURNED", "REPORTED", "DUE"};
     static const char* kEnds[] = {"CANCELLED", "EXPIRED", "DEAD"};
     const std::vector<std::pair<std::string, Arguments>> verbs = {
-        {"offer", {who, "as", token, "100000", "200000"}},
+        {"offer", {who, "as", token, "100000", "200000", "1", "1"}},
         {"accept", {who, token}},
+        {"extend", {who, token}},
         {"release", {who, token, kTo[dice_.Below(4)], "why"}},
         {"annotate", {who, token, annotation}},
         {"complete", {version, label}},
@@ -90,9 +91,9 @@ class FunctionFuzzTest : public ::testing::Test {
         {"start", {}},
         {"replay", {absl::StrCat(backend_->NowMs() + 1000)}},
         {"archive", {dice_.Percent(50) ? "dead" : "ended", Now(), "100000"}}};
-    // Half of the calls are the first four, without which little else has anything to act on.
+    // Half of the calls are the first five, without which little else has anything to act on.
     const int all = static_cast<int>(verbs.size());
-    const auto& [verb, rest] = verbs[static_cast<size_t>(dice_.Below(dice_.Percent(50) ? 4 : all))];
+    const auto& [verb, rest] = verbs[static_cast<size_t>(dice_.Below(dice_.Percent(50) ? 5 : all))];
     Call call{"fl_task_" + verb, TaskKeys(task), {Now(), "1-a", task, kProject}};
     call.arguments.insert(call.arguments.end(), rest.begin(), rest.end());
     return call;

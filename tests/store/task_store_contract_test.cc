@@ -38,10 +38,11 @@ class TaskStoreContractTest : public ::testing::TestWithParam<std::string> {
     ASSERT_OK(submitted);
     EXPECT_THAT(submitted->tasks, ElementsAre(id));
   }
-  bool Offer(const std::string& id, const std::string& who, const std::string& token) {
+  bool Offer(const std::string& id, const std::string& who, const std::string& token, int over = 0,
+             int spare = 0) {
     const auto valid =
         store().Offer(store().topology().ShardOf(kProject),
-                      {{Ref(id), who, "as-" + who, token, kOfferWindow, kWorkWindow}});
+                      {{Ref(id), who, "as-" + who, token, kOfferWindow, kWorkWindow, over, spare}});
     EXPECT_OK(valid);
     return valid.ok() && valid->at(0);
   }
@@ -205,6 +206,89 @@ TEST_P(TaskStoreContractTest, AcceptingNeedsTheTokenAndTheOfferWindow) {
   ExpectLost(store().Accept(Ref("a"), "bob", "t-bob").status());
 }
 
+TEST_P(TaskStoreContractTest, ExtendingGivesTheWorkWindowAgainUpToItsLimit) {
+  Submit("a", 1);
+  ASSERT_TRUE(Offer("a", "ann", "t-ann"));
+  const auto extend = [&] { return store().Extend(Ref("a"), "ann", "t-ann"); };
+  ExpectReason(extend().status(), absl::StatusCode::kFailedPrecondition, "STATE_PLACE");
+  ASSERT_OK(store().Accept(Ref("a"), "ann", "t-ann"));
+  const int64_t accepted_ms = backend_->NowMs();
+  const int64_t window_ms = absl::ToInt64Milliseconds(kWorkWindow);
+  ExpectLost(store().Extend(Ref("a"), "ann", "forged").status());
+  ExpectLost(store().Extend(Ref("a"), "bob", "t-ann").status());
+  EXPECT_EQ(extend()->seq, 0) << "nothing is gained at once";
+  Advance(kWorkWindow - absl::Seconds(1));
+  const auto first = extend();
+  ASSERT_OK(first);
+  EXPECT_GT(first->seq, 0);
+  EXPECT_EQ(first->deadline_ms, backend_->NowMs() + window_ms);
+  Advance(absl::Seconds(2));
+  EXPECT_EQ(*store().Release(Ref("a"), "ann", "", Placement::OVERDUE, ""), 0) << "has more time";
+  for (int i = 0; i < 3; ++i) {
+    Advance(kWorkWindow - absl::Seconds(2));
+    ASSERT_OK(extend());
+  }
+  EXPECT_EQ(extend()->deadline_ms, accepted_ms + kMostWindows * window_ms) << "and no more";
+  EXPECT_EQ(extend()->seq, 0);
+  Advance(kWorkWindow + absl::Seconds(10));
+  ExpectLost(extend().status());
+  ASSERT_OK(Answer("a", "ann"));
+  ExpectReason(extend().status(), absl::StatusCode::kFailedPrecondition, "STATE_PLACE");
+}
+
+TEST_P(TaskStoreContractTest, TheFirstToAcceptTakesAPlaceThatSeveralWereOffered) {
+  Submit("a", 1);
+  ASSERT_TRUE(Offer("a", "ann", "t-ann"));
+  EXPECT_FALSE(Offer("a", "bob", "t-bob"));
+  ASSERT_TRUE(Offer("a", "bob", "t-bob", 1));
+  EXPECT_FALSE(Offer("a", "cat", "t-cat", 1)) << "so many are out";
+  ASSERT_TRUE(Offer("a", "cat", "t-cat", 2));
+  EXPECT_EQ(Get("a").open, 3);
+  ASSERT_OK(Release("a", "cat", Placement::DECLINED));
+  ASSERT_OK(store().Accept(Ref("a"), "bob", "t-bob"));
+  EXPECT_EQ(PlaceOf("a", "ann"), Placement::TAKEN);
+  EXPECT_EQ(Get("a").open, 1);
+  ExpectLost(store().Accept(Ref("a"), "ann", "t-ann").status());
+  EXPECT_FALSE(Offer("a", "dan", "t-dan", 3)) << "somebody works at it";
+  ASSERT_OK(Release("a", "bob", Placement::RETURNED));
+  EXPECT_TRUE(Offer("a", "ann", "t2")) << "never opened it";
+  ExpectCounts({.submitted = 1, .open = 1});
+}
+
+TEST_P(TaskStoreContractTest, BesideSlowWorkOneMoreMayBeAccepted) {
+  Submit("a", 1);
+  Take("a", "ann");
+  ASSERT_TRUE(Offer("a", "bob", "t-bob", 0, 1));
+  EXPECT_FALSE(Offer("a", "cat", "t-cat", 0, 1));
+  ASSERT_OK(store().Accept(Ref("a"), "bob", "t-bob"));
+  EXPECT_EQ(Get("a").open, 2);
+  EXPECT_FALSE(Offer("a", "cat", "t-cat", 0, 1));
+  ASSERT_OK(Answer("a", "bob"));
+  ASSERT_OK(Answer("a", "ann"));
+  EXPECT_EQ(Get("a").have, 2) << "both were in time";
+  ExpectCounts({.submitted = 1, .open = 1, .annotations = 2});
+}
+
+TEST_P(TaskStoreContractTest, WorkFinishedInItsWindowAfterTheEndIsSurplus) {
+  Submit("a");
+  Take("a", "ann");
+  Take("a", "bob");
+  ASSERT_OK(store().End(Ref("a"), Task::CANCELLED, "no need"));
+  Advance(absl::Seconds(5));
+  const auto first = Answer("a", "ann");
+  ASSERT_OK(first);
+  EXPECT_TRUE(first->record.surplus());
+  EXPECT_EQ(first->record.accept_ms(), backend_->NowMs());
+  Advance(kWorkWindow);
+  const auto again = Answer("a", "ann");
+  ASSERT_OK(again);
+  EXPECT_EQ(again->record.SerializeAsString(), first->record.SerializeAsString());
+  EXPECT_GE(again->seq, first->seq);
+  ExpectLost(Answer("a", "bob").status());
+  EXPECT_THAT(Get("a").annotations, ::testing::IsEmpty()) << "it is no answer";
+  ExpectCounts({.submitted = 1, .cancelled = 1});
+}
+
 TEST_P(TaskStoreContractTest, APlaceIsGivenUpFromItsOwnStateOnly) {
   Submit("a", 5);
   ASSERT_TRUE(Offer("a", "ann", "t-ann"));
@@ -297,8 +381,8 @@ TEST_P(TaskStoreContractTest, AnEndWithdrawsWhatIsOutAndStays) {
   ExpectReason(store().End(Ref("a"), Task::DEAD, "x").status(),
                absl::StatusCode::kFailedPrecondition, "STATE_TERMINAL");
   EXPECT_EQ(PlaceOf("a", "bob"), Placement::WITHDRAWN);
-  ExpectLost(Answer("a", "ann").status());
   ExpectLost(store().Accept(Ref("a"), "bob", "t-bob").status());
+  ExpectLost(Answer("a", "bob").status());
   ExpectLost(Release("a", "bob", Placement::DECLINED).status());
   EXPECT_EQ(Get("a").end_reason, "no need");
   EXPECT_EQ(Get("a").open, 0);
@@ -390,6 +474,7 @@ TEST_P(TaskStoreContractTest, WorkLostAfterTheEndIsLoggedBeforeTheTaskLeaves) {
   Take("a", "ann");
   const auto end = store().End(Ref("a"), Task::CANCELLED, "no need");
   ASSERT_OK(end);
+  Advance(kWorkWindow + absl::Milliseconds(1));
   ExpectLost(Answer("a", "ann").status());
   EXPECT_FALSE(*store().Archive(Ref("a"), {false, backend_->NowMs(), *end}));
   EXPECT_TRUE(*store().Archive(Ref("a"), {false, backend_->NowMs(), *end + 1}));

@@ -66,7 +66,33 @@ end
 
 local function emit_place(keys, argv, now, t, contractor, p)
   return emit_task(keys, argv, now, 'place', t, 'c', contractor, 'a', p.assignment, 'tk', p.token,
-    'ps', p.st, 'dl', int(p.deadline), 'of', int(p.offered), 'wk', int(p.work))
+    'ps', p.st, 'dl', int(p.deadline), 'of', int(p.offered), 'wk', int(p.work), 'ac', int(p.accepted))
+end
+
+-- Calls visit(contractor, place) with every place of a task. O(places).
+local function each_place(keys, visit)
+  local fields = redis.call('HGETALL', keys[K.places])
+  for i = 1, #fields, 2 do
+    if not string.find(fields[i], ':', 1, true) then visit(fields[i], read_place(keys, fields[i])) end
+  end
+end
+
+local function count_accepted(keys)
+  local n = 0
+  each_place(keys, function(_, p) if p.st == 'ACCEPTED' then n = n + 1 end end)
+  return n
+end
+
+-- The last wanted place was accepted: who was offered it beside was too late for it.
+local function take_the_rest(keys, argv, now, t)
+  each_place(keys, function(contractor, p)
+    if p.st ~= 'OFFERED' then return end
+    p.st = 'TAKEN'
+    t.open = t.open - 1
+    write_place(keys, contractor, p)
+    redis.call('ZREM', keys[K.deadlines], argv[3] .. '|' .. contractor)
+    emit_place(keys, argv, now, t, contractor, p)
+  end)
 end
 
 -- Ends a task: out of every queue; live places are withdrawn. O(places).
@@ -75,17 +101,12 @@ local function finish(keys, id, t, state, now)
   t.st = state
   t.v = t.v + 1
   t.open = 0
-  local fields = redis.call('HGETALL', keys[K.places])
-  for i = 1, #fields, 2 do
-    if string.sub(fields[i], 1, 4) ~= 'ann:' then
-      local p = read_place(keys, fields[i])
-      if p.st == 'OFFERED' or p.st == 'ACCEPTED' then
-        p.st = 'WITHDRAWN'
-        write_place(keys, fields[i], p)
-        redis.call('ZREM', keys[K.deadlines], id .. '|' .. fields[i])
-      end
-    end
-  end
+  each_place(keys, function(contractor, p)
+    if p.st ~= 'OFFERED' and p.st ~= 'ACCEPTED' then return end
+    p.st = 'WITHDRAWN'
+    write_place(keys, contractor, p)
+    redis.call('ZREM', keys[K.deadlines], id .. '|' .. contractor)
+  end)
   write_task(keys, id, t, was)
   redis.call('ZREM', keys[K.dirty], id)
   redis.call('ZREM', keys[K.live], id)
@@ -164,8 +185,11 @@ local function submit(keys, argv)
 end
 
 -- offer: gives one place of a task to a contractor until the offer window closes.
--- ARGV 5 contractor, 6 assignment, 7 token, 8 offer window ms, 9 work window ms.
--- Codes: PAUSED, STATE (ended or delayed), NO_PLACE, SEEN (this contractor had its chance).
+-- ARGV 5 contractor, 6 assignment, 7 token, 8 offer window ms, 9 work window ms, 10 offers that may be
+-- out beyond the places wanted (the first to accept takes the place), 11 answers that may be accepted
+-- work beyond those wanted (somebody is slow).
+-- Codes: PAUSED, STATE (ended or delayed), NO_PLACE, SEEN (this contractor had its chance). O(places)
+-- where no place is free.
 local function offer(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
@@ -173,10 +197,15 @@ local function offer(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   if redis.call('HGET', keys[K.project], 'paused') == '1' then return {'PAUSED', now, 0} end
   if t.st ~= 'READY' and t.st ~= 'OPEN' then return {'STATE', now, 0} end
-  if t.have + t.open >= t.want then return {'NO_PLACE', now, 0} end
-  -- An offer that lapsed was never opened: it may be made again. Any other place is for ever.
+  if t.have + t.open >= t.want then
+    local spare = tonumber(argv[11])
+    if t.have + t.open >= t.want + tonumber(argv[10]) + spare then return {'NO_PLACE', now, 0} end
+    if t.have + count_accepted(keys) >= t.want + spare then return {'NO_PLACE', now, 0} end
+  end
+  -- An offer that lapsed or was taken was never opened: it may be made again. Any other place is for
+  -- ever.
   local before = read_place(keys, argv[5])
-  if before and before.st ~= 'LAPSED' then return {'SEEN', now, 0} end
+  if before and before.st ~= 'LAPSED' and before.st ~= 'TAKEN' then return {'SEEN', now, 0} end
   local p = {st = 'OFFERED', token = argv[7], deadline = now + tonumber(argv[8]),
     assignment = argv[6], offered = now, work = tonumber(argv[9]), accepted = 0}
   local was = t.st
@@ -187,7 +216,8 @@ local function offer(keys, argv)
   return {'OK', now, emit_place(keys, argv, now, t, argv[5], p)}
 end
 
--- accept: the offer becomes an assignment with the work window. Repeating it is OK.
+-- accept: the offer becomes an assignment with the work window. Repeating it is OK. O(places) where
+-- more offers are out than places wanted.
 -- ARGV 5 contractor, 6 token. Returns also: deadline ms, the task's record, its prelabel or nil.
 -- Codes: LEASE_LOST, STATE.
 local function accept(keys, argv)
@@ -204,10 +234,35 @@ local function accept(keys, argv)
     p.st, p.accepted, p.deadline = 'ACCEPTED', now, now + p.work
     write_place(keys, argv[5], p)
     redis.call('ZADD', keys[K.deadlines], int(p.deadline), argv[3] .. '|' .. argv[5])
+    if t.have + t.open > t.want and t.have + count_accepted(keys) >= t.want then
+      local was = t.st
+      take_the_rest(keys, argv, now, t)
+      write_task(keys, argv[3], t, was)
+    end
     seq = emit_place(keys, argv, now, t, argv[5], p)
   end
   local work = redis.call('HMGET', keys[K.task], 'rec', 'pre')
   return {'OK', now, seq, int(p.deadline), work[1], work[2]}
+end
+
+-- extend: the whole work window again from now, at most WINDOWS of them since it was accepted.
+-- ARGV 5 contractor, 6 token. Returns also: deadline ms. Codes: LEASE_LOST, STATE.
+local WINDOWS = 4
+local function extend(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local t = read_task(keys, argv)
+  if not t then return {'NOT_FOUND', now, 0} end
+  local p = read_place(keys, argv[5])
+  if not p or p.token ~= argv[6] then return {'LEASE_LOST', now, 0} end
+  if p.st == 'SUBMITTED' or p.st == 'OFFERED' then return {'STATE', now, 0} end
+  if p.st ~= 'ACCEPTED' or p.deadline < now then return {'LEASE_LOST', now, 0} end
+  local deadline = math.min(now + p.work, p.accepted + WINDOWS * p.work)
+  if deadline <= p.deadline then return {'OK', now, 0, int(p.deadline)} end
+  p.deadline = deadline
+  write_place(keys, argv[5], p)
+  redis.call('ZADD', keys[K.deadlines], int(deadline), argv[3] .. '|' .. argv[5])
+  return {'OK', now, emit_place(keys, argv, now, t, argv[5], p), int(deadline)}
 end
 
 -- release: a place is given up and the task moves on.
@@ -257,7 +312,9 @@ end
 -- annotate: an answer is accepted, at most once per place.
 -- ARGV 5 contractor, 6 token, 7 record (AnnotationRecord). Returns also: the accepted record, when it
 -- was accepted (ms), late (0|1), offered ms, accepted ms. Codes: DUP (with the same fields of the first
--- time), STATE (not accepted yet), LEASE_LOST (seq > 0: the work was kept for pay review).
+-- time), SURPLUS (with the same fields, repeated as well: it was accepted work when the task ended, and
+-- is finished in its window; paid, not used), STATE (not accepted yet), LEASE_LOST (seq > 0: the work was
+-- kept for pay review).
 local function annotate(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
@@ -272,6 +329,17 @@ local function annotate(keys, argv)
     return {'DUP', now, last_sequence(keys), redis.call('HGET', keys[K.places], 'ann:' .. c), int(p.deadline), late, int(p.offered), int(p.accepted)}
   end
   if p.st == 'OFFERED' then return {'STATE', now, 0} end
+  if p.st == 'SURPLUS' then
+    return {'SURPLUS', now, last_sequence(keys), argv[7], int(p.deadline), 0, int(p.offered), int(p.accepted)}
+  end
+  if p.st == 'WITHDRAWN' and p.accepted > 0 and p.deadline >= now then
+    p.st, p.deadline = 'SURPLUS', now
+    write_place(keys, c, p)
+    local seq = emit_task(keys, argv, now, 'orphan', t, 'c', c, 'r', argv[7], 'sp', 1,
+      'of', int(p.offered), 'ac', int(p.accepted))
+    if TERMINAL[t.st] then note_last(keys, seq) end
+    return {'SURPLUS', now, seq, argv[7], int(now), 0, int(p.offered), int(p.accepted)}
+  end
   local late = p.st == 'OVERDUE'
   if TERMINAL[t.st] or (p.st ~= 'ACCEPTED' and not late) or (late and t.have + t.open >= t.want) then
     local seq = 0
@@ -450,8 +518,9 @@ define('fl_task_submit', {keys = 9, args = 'nssss', each = 'ssnnpn', each_key = 
 define('fl_task_replay', {keys = 14, args = 'nsssn'}, replay)
 -- These make room or keep promises: they work in a full Redis.
 local OOM = {'allow-oom'}
-define('fl_task_offer', {keys = 14, args = 'nssssttnn', flags = OOM}, offer)
+define('fl_task_offer', {keys = 14, args = 'nssssttnnnn', flags = OOM}, offer)
 define('fl_task_accept', {keys = 14, args = 'nsssss', flags = OOM}, accept)
+define('fl_task_extend', {keys = 14, args = 'nsssss', flags = OOM}, extend)
 define('fl_task_release', {keys = 14, args = 'nsssssss', flags = OOM}, release)
 define('fl_task_annotate', {keys = 14, args = 'nssssss', flags = OOM}, annotate)
 define('fl_task_complete', {keys = 14, args = 'nsssns', flags = OOM}, complete)
