@@ -46,6 +46,7 @@ fairlead_library(fairlead_decisions
     ${CMAKE_CURRENT_LIST_DIR}/quality/forecast.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/one_coin.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/redundancy.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/review.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/score.cc
     ${CMAKE_CURRENT_LIST_DIR}/replay/online_crowd.cc
     ${CMAKE_CURRENT_LIST_DIR}/replay/replay.cc

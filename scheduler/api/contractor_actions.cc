@@ -7,8 +7,8 @@
 #include "common/base/status.h"
 #include "scheduler/api/convert.h"
 #include "scheduler/api/names.h"
-#include "scheduler/api/validate.h"
 #include "scheduler/learn/prelabel_use.h"
+#include "scheduler/quality/review.h"
 
 namespace fairlead::api {
 namespace {
@@ -20,6 +20,13 @@ const v1::PayRate& RateAt(const store::v1::ProjectRecord& project, int64_t offer
     if (ToMillis(candidate.effective_time()) <= offered_ms) rate = &candidate;
   }
   return *rate;
+}
+
+// The attempt that the holder of this place reviews; nullptr: he is to answer himself.
+const v1::Answer* AttemptFor(const store::v1::ProjectRecord& project, const store::TaskState& task,
+                             const store::v1::Placement& place) {
+  if (!project.settings().review() || task.record.has_gold()) return nullptr;
+  return quality::AttemptToReview(task.annotations, place.offered_ms());
 }
 
 }  // namespace
@@ -50,6 +57,14 @@ absl::StatusOr<v1::Assignment> ContractorActions::Accept(const Principal& princi
                                     store::v1::AnnotationRecord::SHOWN) {
     *assignment.mutable_prelabel() = ToPrelabel(accepted->prelabel);
   }
+  if (project->settings().review()) {
+    ASSIGN_OR_RETURN(const store::TaskState task, parts_.archive->Load(name.task.ref()));
+    for (const store::v1::Placement& place : task.places) {
+      if (place.contractor() != principal.contractor) continue;
+      const v1::Answer* attempt = AttemptFor(*project, task, place);
+      if (attempt != nullptr) *assignment.mutable_attempt() = *attempt;
+    }
+  }
   return assignment;
 }
 
@@ -66,12 +81,13 @@ absl::Status ContractorActions::Decline(const Principal& principal,
 absl::StatusOr<ContractorActions::HeldWork> ContractorActions::WorkOf(
     const Principal& principal, const AssignmentName& name,
     const store::v1::ProjectRecord& project) const {
-  // The view knows all but the responses of a ranking, unless the task has ended.
-  if (project.settings().answer_schema().kind() != v1::TASK_KIND_RANKING) {
+  // The view knows all but the responses of a ranking and attempts, unless the task has ended.
+  if (project.settings().answer_schema().kind() != v1::TASK_KIND_RANKING &&
+      !project.settings().review()) {
     const auto held = parts_.view->PlaceOf(name.task.task, principal.contractor);
     if (held.has_value() && held->place.assignment() == name.assignment &&
         held->project == name.task.project.key()) {
-      return HeldWork{held->place.offered_ms(), held->has_prelabel, 0};
+      return HeldWork{held->place.offered_ms(), held->has_prelabel, {}};
     }
   }
   ASSIGN_OR_RETURN(const store::TaskState task, parts_.archive->Load(name.task.ref()));
@@ -79,8 +95,10 @@ absl::StatusOr<ContractorActions::HeldWork> ContractorActions::WorkOf(
     if (place.contractor() != principal.contractor || place.assignment() != name.assignment) {
       continue;
     }
-    return HeldWork{place.offered_ms(), task.has_prelabel,
-                    task.record.payload().ranking().responses_size()};
+    return HeldWork{place.offered_ms(),
+                    task.has_prelabel,
+                    {task.record.payload().ranking().responses_size(),
+                     AttemptFor(project, task, place) != nullptr}};
   }
   // One that never was looks like a lost one.
   return Error(absl::StatusCode::kAborted, "LEASE_LOST",
@@ -95,7 +113,7 @@ absl::StatusOr<Answered> ContractorActions::Submit(const Principal& principal,
                    parts_.registry->SharedProject(project_key));
   ASSIGN_OR_RETURN(const HeldWork work, WorkOf(principal, name, *project));
   RETURN_IF_ERROR(ValidateAnswer("answer", project->settings().answer_schema(), request.answer(),
-                                 work.responses));
+                                 work.terms));
   const v1::PayRate& rate = RateAt(*project, work.offered_ms);
   store::v1::AnnotationRecord record;
   record.set_assignment(name.assignment);
@@ -125,6 +143,18 @@ absl::StatusOr<Answered> ContractorActions::Submit(const Principal& principal,
   }
   return Answered{ToReceipt(project_key, annotated->record),
                   {parts_.tasks->topology().ShardOf(project_key), annotated->seq, life}};
+}
+
+absl::StatusOr<v1::ExtendAssignmentResponse> ContractorActions::Extend(
+    const Principal& principal, const v1::ExtendAssignmentRequest& request) {
+  ASSIGN_OR_RETURN(AssignmentName name, ParseAssignment("assignment", request.assignment()));
+  const absl::StatusOr<store::Extended> extended =
+      parts_.tasks->Extend(name.task.ref(), principal.contractor, request.token());
+  if (!extended.ok()) return Refusal(extended.status(), principal, name, request.token());
+  v1::ExtendAssignmentResponse response;
+  response.set_assignment(request.assignment());
+  *response.mutable_submit_before() = ToTimestamp(extended->deadline_ms);
+  return response;
 }
 
 absl::Status ContractorActions::Return(const Principal& principal,

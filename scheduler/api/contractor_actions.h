@@ -9,6 +9,7 @@
 #include "fairlead/v1/contractor_service.pb.h"
 #include "scheduler/api/names.h"
 #include "scheduler/api/parts.h"
+#include "scheduler/api/validate.h"
 
 namespace fairlead::api {
 
@@ -27,6 +28,8 @@ class ContractorActions {
   absl::Status Decline(const Principal& principal, const v1::DeclineOfferRequest& request);
   absl::StatusOr<Answered> Submit(const Principal& principal,
                                   const v1::SubmitAnnotationRequest& request);
+  absl::StatusOr<v1::ExtendAssignmentResponse> Extend(const Principal& principal,
+                                                      const v1::ExtendAssignmentRequest& request);
   absl::Status Return(const Principal& principal, const v1::ReturnAssignmentRequest& request);
   // What must be durable before the report is acknowledged.
   absl::StatusOr<store::PendingChange> Report(const Principal& principal,
@@ -40,7 +43,7 @@ class ContractorActions {
   struct HeldWork {
     int64_t offered_ms = 0;
     bool has_prelabel = false;
-    int responses = 0;  // Of a ranking.
+    AnswerTerms terms;
   };
   // ABORTED / LEASE_LOST when no place of the task is the caller's.
   absl::StatusOr<HeldWork> WorkOf(const Principal& principal, const AssignmentName& name,

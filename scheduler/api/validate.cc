@@ -10,6 +10,8 @@
 #include "common/base/ids.h"
 #include "common/base/status.h"
 #include "common/image/image.h"
+#include "scheduler/dispatch/matching.h"
+#include "scheduler/quality/answer.h"
 
 namespace fairlead::api {
 namespace {
@@ -119,6 +121,48 @@ absl::Status CheckImage(absl::string_view field, const v1::Payload::ImageText& i
                       : FieldError(absl::StrCat(field, ".image"), decoded.status().message());
 }
 
+absl::Status CheckReview(const std::string& field, const v1::Answer& answer) {
+  using Review = v1::Answer::Review;
+  if (!answer.has_review()) return FieldError(field, "is required: there is an attempt to review");
+  const Review& review = answer.review();
+  if (review.verdict() != Review::ACCEPT && review.verdict() != Review::EDIT &&
+      review.verdict() != Review::REJECT) {
+    return FieldError(field + ".verdict", "must be ACCEPT, EDIT or REJECT");
+  }
+  RETURN_IF_ERROR(CheckLength(field + ".free_text", review.free_text(), 64 << 10));
+  if (review.free_text().empty() == (review.verdict() == Review::EDIT)) {
+    return FieldError(field + ".free_text", "is what an EDIT makes of the attempt, and only that");
+  }
+  RETURN_IF_ERROR(CheckLength(field + ".reason", review.reason(), 1 << 10));
+  if (review.reason().empty() && review.verdict() != Review::ACCEPT) {
+    return FieldError(field + ".reason", "is required of an EDIT or REJECT");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckReviewed(v1::ProjectSettings& settings) {
+  v1::Redundancy& redundancy = *settings.mutable_redundancy();
+  if (settings.answer_schema().kind() != v1::TASK_KIND_FREE_TEXT) {
+    return FieldError("settings.review", "is for FREE_TEXT projects");
+  }
+  if (redundancy.max_answers() == 0) redundancy.set_max_answers(4);
+  if (redundancy.min_answers() > 1) {
+    return FieldError("settings.redundancy.min_answers", "must be 1 where review is set");
+  }
+  if (redundancy.max_answers() % 2 != 0) {
+    return FieldError("settings.redundancy.max_answers",
+                      "must be even where review is set: each attempt has its review");
+  }
+  if (redundancy.adjudicate_below() != 0) {
+    return FieldError("settings.redundancy.adjudicate_below", "must be 0 where review is set");
+  }
+  if (settings.duplicate_stragglers()) {
+    return FieldError("settings.duplicate_stragglers", "does not go with review");
+  }
+  if (redundancy.adjudicator_quality() == 0) redundancy.set_adjudicator_quality(0.8);
+  return absl::OkStatus();
+}
+
 absl::Status CheckTask(const std::string& field, const v1::AnswerSchema& schema,
                        const v1::Task& task) {
   RETURN_IF_ERROR(ValidatePayload(field + ".payload", schema, task.payload()));
@@ -153,6 +197,7 @@ absl::StatusOr<v1::ProjectSettings> ValidateSettings(v1::ProjectSettings setting
   RETURN_IF_ERROR(CheckSchema(*settings.mutable_answer_schema()));
   RETURN_IF_ERROR(CheckLength("settings.guidelines", settings.guidelines(), 64 << 10));
   if (settings.guidelines_version() == 0) settings.set_guidelines_version(1);
+  if (settings.review()) RETURN_IF_ERROR(CheckReviewed(settings));
   RETURN_IF_ERROR(CheckRedundancy(*settings.mutable_redundancy()));
   constexpr int64_t kDay = 86'400'000;
   RETURN_IF_ERROR(CheckDuration("settings.offer_window", settings.mutable_offer_window(), 60'000,
@@ -169,6 +214,10 @@ absl::StatusOr<v1::ProjectSettings> ValidateSettings(v1::ProjectSettings setting
   if (settings.weight() == 0) settings.set_weight(1);
   if (settings.weight() < 1 || settings.weight() > 1000) {
     return FieldError("settings.weight", "must be 1 to 1,000");
+  }
+  if (settings.parallel_offers() == 0) settings.set_parallel_offers(1);
+  if (settings.parallel_offers() < 1 || settings.parallel_offers() > dispatch::kMostParallel) {
+    return FieldError("settings.parallel_offers", "must be 1 to 4, or 0 for 1");
   }
   if (settings.budget_micros() < 0 || settings.budget_micros() > kMostMicros) {
     return FieldError("settings.budget_micros", "must be 0 (no limit) to 10^15");
@@ -252,13 +301,10 @@ absl::Status ValidatePayload(absl::string_view field, const v1::AnswerSchema& sc
 }
 
 absl::Status ValidateAnswer(absl::string_view field, const v1::AnswerSchema& schema,
-                            const v1::Answer& answer, int ranking_size) {
-  static constexpr v1::TaskKind kKinds[] = {v1::TASK_KIND_UNSPECIFIED, v1::TASK_KIND_IMAGE_TEXT,
-                                            v1::TASK_KIND_CLASS,       v1::TASK_KIND_PAIR,
-                                            v1::TASK_KIND_RANKING,     v1::TASK_KIND_RATING,
-                                            v1::TASK_KIND_FREE_TEXT};
+                            const v1::Answer& answer, const AnswerTerms& terms) {
   if (answer.value_case() == v1::Answer::VALUE_NOT_SET) return FieldError(field, "is required");
-  if (kKinds[answer.value_case()] != schema.kind()) {
+  if (terms.review) return CheckReview(absl::StrCat(field, ".review"), answer);
+  if (!quality::MatchesKind(schema.kind(), answer)) {
     return FieldError(field, absl::StrCat("does not match the project's kind ",
                                           v1::TaskKind_Name(schema.kind())));
   }
@@ -284,7 +330,7 @@ absl::Status ValidateAnswer(absl::string_view field, const v1::AnswerSchema& sch
       std::vector<int> order(answer.order().best_first().begin(),
                              answer.order().best_first().end());
       std::sort(order.begin(), order.end());
-      bool permutation = static_cast<int>(order.size()) == ranking_size;
+      bool permutation = static_cast<int>(order.size()) == terms.ranking_size;
       for (size_t i = 0; permutation && i < order.size(); ++i)
         permutation = order[i] == static_cast<int>(i);
       return permutation ? absl::OkStatus()
@@ -316,7 +362,7 @@ absl::Status ValidateGold(const v1::AddGoldRequest& request, const v1::AnswerSch
     const std::string field = absl::StrCat("gold[", i, "]");
     RETURN_IF_ERROR(CheckTask(field + ".task", schema, request.gold(i).task()));
     RETURN_IF_ERROR(ValidateAnswer(field + ".answer", schema, request.gold(i).answer(),
-                                   request.gold(i).task().payload().ranking().responses_size()));
+                                   {request.gold(i).task().payload().ranking().responses_size()}));
   }
   return absl::OkStatus();
 }

@@ -24,9 +24,13 @@ absl::Status ValidatePayRate(const v1::PayRate& rate);
 // JPEG within limits; blobs only to be well-formed ids.
 absl::Status ValidatePayload(absl::string_view field, const v1::AnswerSchema& schema,
                              const v1::Payload& payload);
-// `ranking_size`: responses of a RANKING payload.
+// What an answer is to.
+struct AnswerTerms {
+  int ranking_size = 0;  // Responses of a RANKING payload.
+  bool review = false;   // Of somebody's attempt.
+};
 absl::Status ValidateAnswer(absl::string_view field, const v1::AnswerSchema& schema,
-                            const v1::Answer& answer, int ranking_size);
+                            const v1::Answer& answer, const AnswerTerms& terms);
 // Count, size and request id of a submit; then every task against the schema.
 absl::Status ValidateSubmit(const v1::SubmitTasksRequest& request, const v1::AnswerSchema& schema);
 absl::Status ValidateGold(const v1::AddGoldRequest& request, const v1::AnswerSchema& schema);

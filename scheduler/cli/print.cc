@@ -72,6 +72,10 @@ std::string FormatAnswer(const v1::Answer& answer) {
       return absl::StrCat(answer.rating());
     case v1::Answer::kFreeText:
       return answer.free_text();
+    case v1::Answer::kReview:
+      return absl::StrCat(v1::Answer::Review::Verdict_Name(answer.review().verdict()), " ",
+                          answer.review().free_text(), answer.review().reason().empty() ? "" : " (",
+                          answer.review().reason(), answer.review().reason().empty() ? "" : ")");
     case v1::Answer::VALUE_NOT_SET:
       return "";
   }

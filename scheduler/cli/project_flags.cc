@@ -38,6 +38,12 @@ void DeclareProjectFlags(CLI::App* command, ProjectFlags& flags, bool with_kind)
   command->add_option("--gold-answers", flags.gold_answers, "Answers wanted on a gold task");
   command->add_option("--offer-window", flags.offer_window_seconds, "Seconds to accept");
   command->add_option("--work-window", flags.work_window_seconds, "Seconds to submit");
+  command->add_option("--parallel-offers", flags.parallel_offers,
+                      "Offers of one place at a time at most, where few accept; 1 to 4");
+  command->add_flag("--duplicate-stragglers", flags.duplicate_stragglers,
+                    "Ask somebody else beside work that takes too long; both are paid");
+  command->add_flag("--review", flags.review,
+                    "free-text: another contractor accepts, edits or rejects each text");
   command->add_option("--class", flags.classes, "class: a name; repeat it");
   command->add_option("--alphabet", flags.alphabet, "ocr: characters an answer may hold");
   command->add_option("--max-text-length", flags.max_text_length, "ocr: characters at most");
@@ -88,6 +94,9 @@ absl::StatusOr<v1::ProjectSettings> SettingsFrom(const ProjectFlags& flags) {
       TimeUtil::MillisecondsToDuration(static_cast<int64_t>(flags.offer_window_seconds * 1e3));
   *settings.mutable_work_window() =
       TimeUtil::MillisecondsToDuration(static_cast<int64_t>(flags.work_window_seconds * 1e3));
+  settings.set_review(flags.review);
+  settings.set_parallel_offers(flags.parallel_offers);
+  settings.set_duplicate_stragglers(flags.duplicate_stragglers);
   settings.mutable_model_loop()->set_train(flags.train);
   settings.mutable_model_loop()->set_prelabel(flags.prelabel);
   settings.mutable_model_loop()->set_train_after_labels(flags.train_after_labels);

@@ -24,6 +24,9 @@ struct ProjectFlags {
   int gold_answers = 3;
   double offer_window_seconds = 60;
   double work_window_seconds = 600;
+  bool review = false;
+  int parallel_offers = 0;
+  bool duplicate_stragglers = false;
   std::vector<std::string> classes;
   std::string alphabet;
   int max_text_length = 64;

@@ -229,6 +229,14 @@ v1::Answer SimulatedContractor::AnswerTo(const v1::Assignment& assignment, const
   std::mt19937_64 gen(StableHash64(
       absl::StrCat(persona_.seed, "|", persona_.name, "|", Truth::Key(assignment.payload()))));
   wrong = !absl::Bernoulli(gen, persona_.accuracy);
+  if (assignment.has_attempt()) {
+    v1::Answer review;
+    const bool same = assignment.attempt().free_text() == truth.free_text();
+    review.mutable_review()->set_verdict(same != wrong ? v1::Answer::Review::ACCEPT
+                                                       : v1::Answer::Review::REJECT);
+    if (same == wrong) review.mutable_review()->set_reason("not what the prompt asks for");
+    return review;
+  }
   return wrong ? CorruptAnswer(truth, assignment.answer_schema(), gen) : truth;
 }
 

@@ -12,12 +12,39 @@
 #include "scheduler/learn/prelabel_use.h"
 #include "scheduler/quality/aggregation.h"
 #include "scheduler/quality/redundancy.h"
+#include "scheduler/quality/review.h"
 
 namespace fairlead::collect {
 namespace {
 
 // Two contractors who call a task broken are believed.
 constexpr int kReportsToDie = 2;
+
+bool IsReviewed(const store::v1::ProjectRecord& project, const store::TaskState& task) {
+  return project.settings().review() && !task.record.has_gold();
+}
+
+// As sure as the reviewer is good.
+store::v1::LabelRecord LabelByReview(const store::TaskState& task,
+                                     const quality::ReviewOutcome& outcome,
+                                     const quality::ScoreBook& scores) {
+  store::v1::LabelRecord label;
+  label.set_task(task.record.task());
+  label.set_answers(task.have);
+  label.set_aggregation("review/1");
+  if (outcome.step != quality::ReviewOutcome::Step::kComplete) return label;
+  *label.mutable_answer() = outcome.text;
+  label.set_confidence(
+      scores.QualityMean(outcome.reviewer, fairlead::v1::TASK_KIND_FREE_TEXT));
+  for (const store::v1::Evidence& evidence : outcome.evidence) *label.add_evidence() = evidence;
+  return label;
+}
+
+quality::ReviewOutcome OutcomeOf(const store::v1::ProjectRecord& project,
+                                 const store::TaskState& task) {
+  return quality::DecideReview(project.settings().answer_schema(), task.annotations,
+                               project.settings().redundancy().max_answers());
+}
 
 // Of a task that its prelabel decides alone.
 store::v1::LabelRecord LabelByModel(const store::TaskState& task) {
@@ -51,6 +78,7 @@ bool IsAdjudicated(const quality::RedundancyLimits& limits, const store::TaskSta
 store::v1::LabelRecord LabelOf(const store::v1::ProjectRecord& project,
                                const store::TaskState& task, const quality::ScoreBook& scores,
                                const quality::batch::Calibration& calibration) {
+  if (IsReviewed(project, task)) return LabelByReview(task, OutcomeOf(project, task), scores);
   const fairlead::v1::AnswerSchema& schema = project.settings().answer_schema();
   std::vector<quality::Vote> votes;
   for (const store::v1::AnnotationRecord& record : task.annotations) {
@@ -97,6 +125,15 @@ store::Conclusion Collector::Conclude(const store::TaskRef& ref,
       conclusion.label = LabelByModel(task);
       return conclusion;
     }
+  }
+  if (IsReviewed(project, task)) {
+    const quality::ReviewOutcome outcome = OutcomeOf(project, task);
+    conclusion.want = std::max(outcome.want, task.have + task.open);
+    conclusion.broken = outcome.reason;
+    if (outcome.step == quality::ReviewOutcome::Step::kComplete) {
+      conclusion.label = LabelByReview(task, outcome, *scores_);
+    }
+    return conclusion;
   }
   store::v1::LabelRecord label = LabelOf(project, task, *scores_, calibrations_->Of(ref.project));
   bool complete = false;

@@ -11,6 +11,7 @@
 #include "common/base/ids.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
+#include "scheduler/dispatch/extra_offers.h"
 #include "scheduler/quality/answer.h"
 #include "scheduler/quality/redundancy.h"
 
@@ -26,6 +27,8 @@ constexpr int64_t kPrelabelGraceMs = 3'000;
 constexpr double kMaxPrelabelTrust = 0.95;
 constexpr int64_t kOfferWindowMs = 60'000;  // That responsiveness is asked about.
 constexpr int kMostAdjudications = 32;      // A project and round: adjudicators may be few.
+constexpr int64_t kLookForSlowMs = 1'000;
+constexpr size_t kMostSlow = 256;           // Tasks of one look.
 constexpr int64_t kSentMs = 60'000;         // An offer unseen for so long was not committed.
 
 absl::Duration FromProto(const google::protobuf::Duration& duration) {
@@ -56,10 +59,11 @@ bool IsTheModels(const std::string& id, const LiveTask& task, const learn::Prove
 
 }  // namespace
 
-double LeastQualityOf(const LiveTask& task, const fairlead::v1::Redundancy& redundancy,
+double LeastQualityOf(const LiveTask& task, const fairlead::v1::ProjectSettings& settings,
                       int64_t now_ms) {
-  if (task.gold || !(redundancy.adjudicate_below() > 0)) return 0;
-  quality::RedundancyLimits limits = quality::Limits(redundancy);
+  const bool review = settings.review() && task.turns.reviewers();
+  if (task.gold || !(review || settings.redundancy().adjudicate_below() > 0)) return 0;
+  quality::RedundancyLimits limits = quality::Limits(settings.redundancy());
   if (task.check) limits = quality::LimitsOfCheck(limits);
   int64_t last_ms = 0;
   for (const auto& [contractor, place] : task.places) {
@@ -67,8 +71,10 @@ double LeastQualityOf(const LiveTask& task, const fairlead::v1::Redundancy& redu
       last_ms = std::max(last_ms, place.deadline_ms());
     }
   }
-  return quality::IsAdjudicators(limits, task.have, now_ms - last_ms) ? limits.adjudicator_quality
-                                                                      : 0;
+  const int64_t waited_ms = now_ms - last_ms;
+  const bool proven = review ? waited_ms < quality::kAdjudicatorWaitMs
+                             : quality::IsAdjudicators(limits, task.have, waited_ms);
+  return proven ? limits.adjudicator_quality : 0;
 }
 
 Dispatcher::Dispatcher(const DispatcherParts& parts, Policy policy)
@@ -116,33 +122,100 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
     Share& share = shares_[key];
     share.pass = std::max(share.pass, virtual_time_);
   }
+  for (const auto& [id, live] : slow_) {
+    const auto found = projects_.find(live.project);
+    if (found == projects_.end()) continue;
+    std::optional<ReadyTask> task = PlaceToOffer(id, live, found->second, now_ms);
+    if (!task.has_value()) continue;
+    task->places = task->parallel = 1;
+    found->second.tasks.push_back(*std::move(task));
+  }
   parts_.view->VisitWanting(limit, [&](const std::string& id, const LiveTask& live) {
     const auto found = projects_.find(live.project);
-    if (found == projects_.end()) return true;
-    Project& project = found->second;
-    if (project.prelabeller.has_value() && IsTheModels(id, live, *project.prelabeller, now_ms)) {
-      return false;
-    }
-    ReadyTask task;
-    task.least_quality = LeastQualityOf(live, project.record->settings().redundancy(), now_ms);
-    if (task.least_quality > 0 && project.adjudications++ >= kMostAdjudications) return false;
-    task.task = id;
-    task.project = live.project;
-    task.gold = live.gold;
-    task.priority = live.priority;
-    task.create_ms = live.create_ms;
-    task.expire_ms = live.expire_ms;
-    task.places = live.places_left();
-    // A confident prelabel leaves less to be learned from an answer.
-    if (!live.gold) task.confidence = std::min(live.prelabel_confidence, kMaxPrelabelTrust);
-    for (const auto& [contractor, place] : live.places) {
-      if (place.state() != store::v1::Placement::LAPSED) task.excluded.insert(contractor);
-    }
-    for (const auto& [contractor, assignment] : live.ahead) task.excluded.insert(contractor);
-    project.tasks.push_back(std::move(task));
+    if (found == projects_.end() || slow_.contains(id)) return true;
+    std::optional<ReadyTask> task = PlaceToOffer(id, live, found->second, now_ms);
+    if (!task.has_value()) return false;
+    found->second.tasks.push_back(*std::move(task));
     return true;
   });
   return Interleave(now_ms);
+}
+
+std::optional<ReadyTask> Dispatcher::PlaceToOffer(const std::string& id, const LiveTask& live,
+                                                  Project& project, int64_t now_ms) const {
+  if (project.prelabeller.has_value() && IsTheModels(id, live, *project.prelabeller, now_ms)) {
+    return std::nullopt;
+  }
+  ReadyTask task;
+  task.least_quality = LeastQualityOf(live, project.record->settings(), now_ms);
+  if (task.least_quality > 0 && project.adjudications++ >= kMostAdjudications) return std::nullopt;
+  task.task = id;
+  task.project = live.project;
+  task.gold = live.gold;
+  task.priority = live.priority;
+  task.create_ms = live.create_ms;
+  task.expire_ms = live.expire_ms;
+  task.places = live.places_left();
+  task.parallel = std::max(1, project.record->settings().parallel_offers());
+  // A confident prelabel leaves less to be learned from an answer.
+  if (!live.gold) task.confidence = std::min(live.prelabel_confidence, kMaxPrelabelTrust);
+  for (const auto& [contractor, place] : live.places) {
+    if (place.state() != store::v1::Placement::LAPSED &&
+        place.state() != store::v1::Placement::TAKEN) {
+      task.excluded.insert(contractor);
+    }
+  }
+  for (const auto& [contractor, assignment] : live.ahead) task.excluded.insert(contractor);
+  return task;
+}
+
+quality::ContractorScore Dispatcher::ScoreOf(const std::string& contractor,
+                                             fairlead::v1::TaskKind kind, int64_t now_ms) const {
+  quality::ContractorScore score = parts_.scores->Score(contractor, kind);
+  quality::Decay(now_ms, score);
+  return score;
+}
+
+void Dispatcher::LookForSlowWork(int64_t now_ms) {
+  slow_.clear();
+  if (now_ms - looked_ms_ < kLookForSlowMs) return;
+  looked_ms_ = now_ms;
+  std::map<std::string, fairlead::v1::TaskKind> kinds;  // Of the projects that ask for it.
+  for (const std::string& key : parts_.view->Projects()) {
+    const absl::StatusOr<store::SharedProjectRecord> record = parts_.registry->SharedProject(key);
+    if (!record.ok() || !(*record)->settings().duplicate_stragglers()) continue;
+    kinds[key] = (*record)->settings().answer_schema().kind();
+  }
+  if (kinds.empty()) return;
+  parts_.view->VisitHeld([&](const std::string& id, const LiveTask& live) {
+    const auto kind = kinds.find(live.project);
+    if (kind == kinds.end() || slow_.size() >= kMostSlow) return;
+    const auto slow = [&](const std::string& contractor) {
+      return quality::SlowSeconds(ScoreOf(contractor, kind->second, now_ms),
+                                  policy_.fallback_seconds);
+    };
+    if (WantsDuplicate(live, slow, now_ms)) slow_.emplace(id, live);
+  });
+}
+
+void Dispatcher::OfferBeside(absl::Span<const ReadyTask> tasks, int64_t now_ms,
+                             std::vector<Choice>& choices) {
+  for (Choice& choice : choices) {
+    choice.spare = slow_.contains(choice.task) ? 1 : 0;
+    choice.decision.set_duplicate(choice.spare > 0);
+  }
+  AddParallelOffers(
+      tasks,
+      [&](const std::string& contractor, const ReadyTask& task) {
+        const fairlead::v1::ProjectSettings& settings = projects_[task.project].record->settings();
+        const absl::Duration window = OfferWindow(settings, contractor, now_ms);
+        return quality::AcceptProbability(ScoreOf(contractor, task.kind, now_ms),
+                                          absl::ToDoubleSeconds(window));
+      },
+      [&](absl::Span<const ReadyTask> more) {
+        return Match(more, policy_, absl::Uniform<uint64_t>(gen_), kMaxChoices, now_ms, free_);
+      },
+      choices);
 }
 
 void Dispatcher::KeepWithinBudget(const std::string& key, Project& project, int64_t now_ms) {
@@ -209,9 +282,8 @@ std::vector<ReadyTask> Dispatcher::Interleave(int64_t now_ms) {
 absl::Duration Dispatcher::OfferWindow(const fairlead::v1::ProjectSettings& settings,
                                        const std::string& contractor, int64_t now_ms) const {
   const absl::Duration window = FromProto(settings.offer_window());
-  quality::ContractorScore score =
-      parts_.scores->Score(contractor, settings.answer_schema().kind());
-  quality::Decay(now_ms, score);
+  const quality::ContractorScore score =
+      ScoreOf(contractor, settings.answer_schema().kind(), now_ms);
   const double seconds = quality::OfferWindowSeconds(score, absl::ToDoubleSeconds(window));
   return std::min(window, absl::Ceil(absl::Seconds(seconds), absl::Milliseconds(1)));
 }
@@ -231,6 +303,8 @@ absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choic
     terms.token = RandomHex(8);
     terms.offer_window = OfferWindow(settings, choice.contractor, absl::ToUnixMillis(now));
     terms.work_window = FromProto(settings.work_window());
+    terms.over = choice.over;
+    terms.spare = choice.spare;
     choice.decision.set_name(terms.assignment);
     choice.decision.set_assignment(terms.assignment);
     *choice.decision.mutable_offer_window() = ToProto(terms.offer_window);
@@ -274,6 +348,7 @@ absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choic
 absl::StatusOr<int> Dispatcher::RunOnce(absl::Time now) {
   const int64_t now_ms = absl::ToUnixMillis(now);
   FollowContractors(now_ms);
+  LookForSlowWork(now_ms);
   std::vector<Choice> choices;
   for (const size_t limit :
        {std::min(kTasksPerProject, kFirstLook + 2 * free_.free()), kTasksPerProject}) {
@@ -281,6 +356,7 @@ absl::StatusOr<int> Dispatcher::RunOnce(absl::Time now) {
     const std::vector<ReadyTask> tasks = ReadTasks(limit, now_ms);
     if (tasks.empty()) return 0;
     choices = Match(tasks, policy_, absl::Uniform<uint64_t>(gen_), kMaxChoices, now_ms, free_);
+    OfferBeside(tasks, now_ms, choices);
     // Those who are free may have answered all that stands at the head: then it is looked further.
     if (!choices.empty() || limit == kTasksPerProject) break;
   }

@@ -39,8 +39,8 @@ struct DispatcherParts {
 };
 
 // The quality that the contractor of a task's next place must have proven, by its answers so far
-// and the time since the last of them (quality/redundancy.h); 0: anybody's. Pure.
-double LeastQualityOf(const LiveTask& task, const fairlead::v1::Redundancy& redundancy,
+// and the time since the last of them (quality/redundancy.h, review.h); 0: anybody's. Pure.
+double LeastQualityOf(const LiveTask& task, const fairlead::v1::ProjectSettings& settings,
                       int64_t now_ms);
 
 // Thread-compatible: one thread calls RunOnce.
@@ -77,9 +77,20 @@ class Dispatcher {
   std::optional<learn::Proven> Prelabeller(const std::string& key,
                                            const store::v1::ProjectRecord& project) const;
   std::vector<ReadyTask> ReadTasks(size_t limit, int64_t now_ms);
+  // A place of a task to be offered, if it is not the model's turn or too many wait for the few.
+  std::optional<ReadyTask> PlaceToOffer(const std::string& id, const LiveTask& live,
+                                        Project& project, int64_t now_ms) const;
+  // Once a second: the tasks that slow work holds up. Held work is looked through, so it is not done
+  // in every round.
+  void LookForSlowWork(int64_t now_ms);
+  // What is chosen beside `choices`, so that each place is likely to be accepted.
+  void OfferBeside(absl::Span<const ReadyTask> tasks, int64_t now_ms,
+                   std::vector<Choice>& choices);
   std::vector<ReadyTask> Interleave(int64_t now_ms);
   // Leaves of a project's tasks, in their order, the places that its budget can pay.
   void KeepWithinBudget(const std::string& key, Project& project, int64_t now_ms);
+  quality::ContractorScore ScoreOf(const std::string& contractor, fairlead::v1::TaskKind kind,
+                                   int64_t now_ms) const;
   // The project's window, or less where the contractor's record says so.
   absl::Duration OfferWindow(const fairlead::v1::ProjectSettings& settings,
                              const std::string& contractor, int64_t now_ms) const;
@@ -96,6 +107,8 @@ class Dispatcher {
   absl::flat_hash_map<std::string, std::string> project_of_;  // Of the tasks of the round.
   // By project and assignment: those that the view has not seen yet.
   std::map<std::string, std::map<std::string, Sent>> sent_;
+  std::map<std::string, LiveTask> slow_;  // Of the last look, by task; of no round but the next.
+  int64_t looked_ms_ = 0;
   FreeIndex free_;
 };
 

@@ -30,6 +30,7 @@ namespace fairlead::dispatch {
 
 inline constexpr int kMaxCandidates = 24;  // A place, outside windows.
 inline constexpr int kMaxWindow = 1'024;   // Places that are assigned together.
+inline constexpr int kMostParallel = 4;    // Offers of one place.
 
 struct ReadyTask {
   std::string task, project;
@@ -37,7 +38,8 @@ struct ReadyTask {
   bool gold = false;
   int priority = 0;  // The caller's order has it already.
   int64_t create_ms = 0, expire_ms = 0;
-  int places = 1;  // Offers still to make.
+  int places = 1;    // Offers still to make.
+  int parallel = 1;  // Of one place at a time at most; see extra_offers.h.
   double pay_micros = 0;
   double alternatives = 0;  // That an answer competes with; 0: what is typical of the kind.
   double confidence = 0;    // Of the likeliest answer so far, in [0, 1]; 0: nothing is known.
@@ -50,6 +52,7 @@ struct ReadyTask {
 struct Choice {
   std::string task, contractor;
   v1::Decision decision;
+  int over = 0, spare = 0;  // As in store::OfferTerms.
 };
 
 // At most max_choices choices, for `tasks` in fair order; those chosen are charged in the index,

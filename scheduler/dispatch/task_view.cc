@@ -46,6 +46,9 @@ LiveTask FromState(const store::TaskState& state) {
     task.prelabel_confidence = state.prelabel.confidence();
   }
   for (const Placement& place : state.places) task.places[place.contractor()] = place;
+  for (const store::v1::AnnotationRecord& answered : state.annotations) {
+    task.turns.Add(answered.answer());
+  }
   return task;
 }
 
@@ -167,6 +170,7 @@ void TaskView::ApplyToTask(const store::v1::Event& event) {
     SetPlace(event.key(), task, event.placement());
   }
   if (event.has_annotated()) {
+    task.turns.Add(event.annotated().answer());
     Placement place = task.places[event.annotated().contractor()];
     place.set_contractor(event.annotated().contractor());
     place.set_state(Placement::SUBMITTED);
@@ -281,6 +285,14 @@ void TaskView::VisitWanting(
       if (taken >= limit || seen++ >= kMostSeen * limit) break;
       if (visit(rank.second, tasks_.at(rank.second))) ++taken;
     }
+  }
+}
+
+void TaskView::VisitHeld(
+    const std::function<void(const std::string&, const LiveTask&)>& visit) const {
+  MutexLock lock(&mu_);
+  for (const auto& [contractor, tasks] : held_) {
+    for (const std::string& id : tasks) visit(id, tasks_.at(id));
   }
 }
 

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "common/base/mutex.h"
 #include "fairlead/store/v1/records.pb.h"
+#include "scheduler/quality/review.h"
 #include "scheduler/store/event_codec.h"
 #include "scheduler/store/task_store.h"
 
@@ -33,6 +34,7 @@ struct LiveTask {
   bool check = false;  // Of a label that a model doubted: the model has no say in it.
   bool delayed = false;
   int32_t want = 0, have = 0, open = 0;
+  quality::ReviewTurns turns;    // Only of use where the project has texts reviewed.
   std::string prelabel_version;  // Of the last prelabel; empty without one.
   double prelabel_confidence = 0;
   // By contractor. The deadline of a submitted one is the time its answer was accepted.
@@ -93,6 +95,10 @@ class TaskView final : public store::EventSink {
   void VisitWanting(
       size_t limit,
       const std::function<bool(const std::string& task, const LiveTask&)>& visit) const;
+  // Calls `visit` with each task that somebody is offered or works at, once for each of them. The
+  // view is locked meanwhile. O(live places).
+  void VisitHeld(
+      const std::function<void(const std::string& task, const LiveTask&)>& visit) const;
   // Contractors changed since the last call, each once, as they are at `now_ms`. Who goes without a
   // word is not among them: Presence.until_ms says when.
   std::vector<ContractorChange> TakeChanged(int64_t now_ms);

@@ -156,6 +156,9 @@ std::string AnswerKey(const v1::Answer& answer) {
       return absl::StrJoin(answer.order().best_first(), ">");
     case v1::Answer::kRating:
       return RatingKey(answer.rating());
+    case v1::Answer::kReview:
+      return Escape(absl::StrCat(v1::Answer::Review::Verdict_Name(answer.review().verdict()), " ",
+                                 answer.review().free_text()));
     case v1::Answer::VALUE_NOT_SET:
       return "";
   }

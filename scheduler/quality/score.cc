@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <algorithm>
+#include <limits>
 
 #include "scheduler/quality/beta.h"
 
@@ -30,6 +31,22 @@ constexpr double kPriorAway = 1;
 
 double HalfLifeFactor(int64_t elapsed_ms, int64_t half_life_ms) {
   return std::exp2(-static_cast<double>(elapsed_ms) / static_cast<double>(half_life_ms));
+}
+
+constexpr double kNineteenOfTwenty = 1.6449;  // The normal distribution's quantile.
+
+// Of log-seconds.
+struct LogNormal {
+  double median, variance;
+};
+
+LogNormal PaceOf(const ContractorScore& s, double fallback_seconds) {
+  const double prior =
+      std::log(std::clamp(fallback_seconds, kMinSeconds, kMaxSeconds)) - kPaceVariance / 2;
+  return {(s.log_pace_mean * s.pace_weight + prior * kPacePriorWeight) /
+              (s.pace_weight + kPacePriorWeight),
+          (s.log_pace_spread + kPaceVariance * kPaceVarianceWeight) /
+              (s.pace_weight + kPaceVarianceWeight)};
 }
 
 // P(away | the offer lapsed after so many seconds).
@@ -171,13 +188,14 @@ double OfferWindowSeconds(const ContractorScore& s, double project_seconds) {
 }
 
 double ExpectedSeconds(const ContractorScore& s, double fallback_seconds) {
-  const double prior =
-      std::log(std::clamp(fallback_seconds, kMinSeconds, kMaxSeconds)) - kPaceVariance / 2;
-  const double median = (s.log_pace_mean * s.pace_weight + prior * kPacePriorWeight) /
-                        (s.pace_weight + kPacePriorWeight);
-  const double variance = (s.log_pace_spread + kPaceVariance * kPaceVarianceWeight) /
-                          (s.pace_weight + kPaceVarianceWeight);
-  return std::exp(median + variance / 2);
+  const LogNormal pace = PaceOf(s, fallback_seconds);
+  return std::exp(pace.median + pace.variance / 2);
+}
+
+double SlowSeconds(const ContractorScore& s, double fallback_seconds) {
+  if (s.pace_weight < kLeastPace) return std::numeric_limits<double>::infinity();
+  const LogNormal pace = PaceOf(s, fallback_seconds);
+  return std::exp(pace.median + kNineteenOfTwenty * std::sqrt(pace.variance));
 }
 
 v1::Scorecard ToScorecard(v1::TaskKind kind, const ContractorScore& s, double window_seconds) {

@@ -25,11 +25,11 @@ LiveTask Answered() {
   return task;
 }
 
-fairlead::v1::Redundancy Settings() {
-  fairlead::v1::Redundancy settings;
-  settings.set_max_answers(2);
-  settings.set_adjudicate_below(0.8);
-  settings.set_adjudicator_quality(0.7);
+fairlead::v1::ProjectSettings Settings() {
+  fairlead::v1::ProjectSettings settings;
+  settings.mutable_redundancy()->set_max_answers(2);
+  settings.mutable_redundancy()->set_adjudicate_below(0.8);
+  settings.mutable_redundancy()->set_adjudicator_quality(0.7);
   return settings;
 }
 
@@ -52,7 +52,21 @@ TEST(LeastQualityTest, OtherPlacesAreAnybodys) {
   EXPECT_EQ(LeastQualityOf(check, Settings(), kAnsweredMs), 0) << "two who differ have a third";
   check.have = 3;
   EXPECT_EQ(LeastQualityOf(check, Settings(), kAnsweredMs), 0.7);
-  EXPECT_EQ(LeastQualityOf(Answered(), fairlead::v1::Redundancy(), kAnsweredMs), 0);
+  EXPECT_EQ(LeastQualityOf(Answered(), fairlead::v1::ProjectSettings(), kAnsweredMs), 0);
+}
+
+TEST(LeastQualityTest, AnAttemptIsReviewedByOneOfProvenQualityForTenMinutes) {
+  fairlead::v1::ProjectSettings settings;
+  settings.set_review(true);
+  settings.mutable_redundancy()->set_max_answers(4);
+  settings.mutable_redundancy()->set_adjudicator_quality(0.7);
+  LiveTask task = Answered();
+  EXPECT_EQ(LeastQualityOf(task, settings, kAnsweredMs), 0) << "the next is an attempt";
+  task.turns.attempts = 1;
+  EXPECT_EQ(LeastQualityOf(task, settings, kAnsweredMs), 0.7);
+  EXPECT_EQ(LeastQualityOf(task, settings, kAnsweredMs + quality::kAdjudicatorWaitMs), 0);
+  task.gold = true;
+  EXPECT_EQ(LeastQualityOf(task, settings, kAnsweredMs), 0);
 }
 
 }  // namespace

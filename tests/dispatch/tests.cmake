@@ -3,7 +3,7 @@ fairlead_test(dispatch_test
     dispatch/matching_test.cc support/free_crowd.cc
   DEPS fairlead_decisions)
 fairlead_test(dispatcher_test
-  SOURCES dispatch/dispatcher_test.cc
+  SOURCES dispatch/dispatcher_test.cc dispatch/extra_offers_test.cc
   DEPS fairlead_loops)
 fairlead_test(task_view_test
   SOURCES dispatch/task_view_test.cc

@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "google/protobuf/util/time_util.h"
 #include "tests/e2e/cluster_fixture.h"
 #include "tests/e2e/person.h"
 #include "tests/support/eventually.h"
@@ -13,6 +14,7 @@ namespace fairlead::e2e {
 namespace {
 
 using ::fairlead::testing::Eventually;
+using ::google::protobuf::util::TimeUtil;
 
 class AssignmentTest : public ClusterTest {
  protected:
@@ -54,6 +56,30 @@ TEST_F(AssignmentTest, ARepeatedSubmitReturnsTheFirstReceipt) {
     auto cards = op().Call(op().accounts(), &v1::AccountService::Stub::GetScorecards, request);
     return cards.ok() && cards->balance_micros() == 20'000;
   }));
+}
+
+TEST_F(AssignmentTest, AcceptedWorkIsExtendedByTheStreamAndByTheCall) {
+  Submit(project_, 0, 1, "one");
+  Person ana = NewPerson("ana");
+  ana.Online(1);
+  const v1::Offer offer = ana.NextOffer();
+  EXPECT_EQ(ReasonOf(ana.Extend(offer).status()), "STATE_PLACE");
+  const auto assignment = ana.Accept(offer);
+  ASSERT_OK(assignment) << assignment.status();
+  const auto extended = ana.Extend(offer);
+  ASSERT_OK(extended) << extended.status();
+  EXPECT_EQ(extended->assignment(), offer.assignment());
+  EXPECT_GE(TimeUtil::TimestampToMilliseconds(extended->submit_before()),
+            TimeUtil::TimestampToMilliseconds(assignment->submit_before()));
+  v1::WorkRequest request;
+  request.mutable_extend()->set_assignment(offer.assignment());
+  request.mutable_extend()->set_token(offer.token());
+  const v1::WorkResponse by_stream = ana.Ask(request);
+  EXPECT_GE(TimeUtil::TimestampToMilliseconds(by_stream.extended().submit_before()),
+            TimeUtil::TimestampToMilliseconds(extended->submit_before()));
+  request.mutable_extend()->set_token("forged");
+  EXPECT_EQ(ana.Ask(request).refusal().reason(), "LEASE_LOST");
+  ASSERT_OK(ana.Submit(offer, "a"));
 }
 
 TEST_F(AssignmentTest, AStaleTokenIsRefused) {
@@ -142,7 +168,7 @@ TEST_F(AssignmentTest, TwoReportsSendATaskToTheDeadLettersAndReplayBringsItBack)
   EXPECT_EQ(Get(task).state(), v1::Task::READY);
 }
 
-TEST_F(AssignmentTest, ACancelledTaskTakesNoAnswerAndStaysCancelled) {
+TEST_F(AssignmentTest, ACancelledTaskStaysCancelledAndItsWorkIsPaid) {
   const std::string task = Submit(project_, 0, 1, "one").at(0);
   Person ana = NewPerson("ana");
   ana.Online(1);
@@ -153,7 +179,13 @@ TEST_F(AssignmentTest, ACancelledTaskTakesNoAnswerAndStaysCancelled) {
   auto cancelled = client().Call(client().tasks(), &v1::TaskService::Stub::CancelTask, cancel);
   ASSERT_OK(cancelled) << cancelled.status();
   EXPECT_EQ(cancelled->state(), v1::Task::CANCELLED);
-  EXPECT_EQ(ReasonOf(ana.Submit(offer, "a").status()), "LEASE_LOST");
+  const auto receipt = ana.Submit(offer, "a");
+  ASSERT_OK(receipt) << receipt.status();
+  EXPECT_TRUE(receipt->surplus());
+  EXPECT_EQ(receipt->pay_micros(), 20'000);
+  const auto again = ana.Submit(offer, "a");
+  ASSERT_OK(again) << again.status();
+  EXPECT_EQ(again->SerializeAsString(), receipt->SerializeAsString());
   EXPECT_OK(client().Call(client().tasks(), &v1::TaskService::Stub::CancelTask, cancel));
   v1::ExplainTaskRequest explain;
   explain.set_name(task);
@@ -162,8 +194,15 @@ TEST_F(AssignmentTest, ACancelledTaskTakesNoAnswerAndStaysCancelled) {
     auto response = client().Call(client().tasks(), &v1::TaskService::Stub::ExplainTask, explain);
     if (response.ok()) why = *response;
     return why.history_size() > 0 &&
-           absl::StrContains(why.history(why.history_size() - 1), "pay review");
+           absl::StrContains(why.history(why.history_size() - 1), "paid, not used");
   })) << why.DebugString();
+  EXPECT_EQ(why.task().received_answers(), 0);
+  v1::ListPayEntriesRequest pay;
+  pay.set_contractor("contractors/ana");
+  const auto entries = op().Call(op().accounts(), &v1::AccountService::Stub::ListPayEntries, pay);
+  ASSERT_OK(entries) << entries.status();
+  ASSERT_EQ(entries->entries_size(), 1);
+  EXPECT_EQ(entries->entries(0).assignment(), offer.assignment());
   ASSERT_EQ(why.decisions_size(), 1);
   EXPECT_EQ(why.decisions(0).contractor(), "ana");
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@ class Person {
   Person(const std::string& address, const std::string& token)
       : channel_(cli::OpenChannel(address)),
         stub_(v1::ContractorService::NewStub(channel_)),
+        token_(token),
         caller_(address, token, "dev") {}
 
   void Online(int credit) {
@@ -62,6 +64,24 @@ class Person {
     *request.mutable_answer() = answer;
     return caller_.Call(stub_.get(), &v1::ContractorService::Stub::SubmitAnnotation, request);
   }
+  absl::StatusOr<v1::ExtendAssignmentResponse> Extend(const v1::Offer& offer) {
+    v1::ExtendAssignmentRequest request;
+    request.set_assignment(offer.assignment());
+    request.set_token(offer.token());
+    return caller_.Call(stub_.get(), &v1::ContractorService::Stub::ExtendAssignment, request);
+  }
+  // One event by a stream of its own, and what comes back.
+  v1::WorkResponse Ask(const v1::WorkRequest& request) {
+    grpc::ClientContext context;
+    context.AddMetadata("authorization", "Bearer " + token_);
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    const auto stream = stub_->Work(&context);
+    v1::WorkResponse response;
+    EXPECT_TRUE(stream->Write(request) && stream->Read(&response));
+    stream->WritesDone();
+    EXPECT_TRUE(stream->Finish().ok());
+    return response;
+  }
   absl::Status Report(const v1::Offer& offer) {
     v1::ReportTaskRequest request;
     request.set_assignment(offer.assignment());
@@ -80,6 +100,7 @@ class Person {
  private:
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::ContractorService::Stub> stub_;
+  const std::string token_;
   cli::Client caller_;
 };
 

@@ -1,6 +1,8 @@
 // What a project's settings promise beyond its tasks' way: who settles doubt, what it may cost.
 #include <gmock/gmock.h>
 
+#include <tuple>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "tests/e2e/load.h"
@@ -183,6 +185,132 @@ TEST_F(ProjectRulesTest, TheBudgetHoldsUnderLoadAndKills) {
   EXPECT_TRUE(now.forecast().budget_spent());
 }
 
+TEST_F(ProjectRulesTest, TheFirstToAcceptHasThePlaceThatSeveralWereOffered) {
+  v1::CreateProjectRequest request = ClassProject("parallel");
+  request.mutable_settings()->mutable_redundancy()->set_max_answers(1);
+  request.mutable_settings()->set_parallel_offers(2);
+  auto project = Create(request);
+  ASSERT_OK(project) << project.status();
+  Person ana = NewPerson("ana"), ben = NewPerson("ben");
+  ana.Online(1);
+  ben.Online(1);
+  const std::string task = Submit(project->name(), 0, 1, "one").at(0);
+  const v1::Offer first = ana.NextOffer(), second = ben.NextOffer();
+  ASSERT_OK(ben.Accept(second));
+  EXPECT_EQ(ReasonOf(ana.Accept(first).status()), "LEASE_LOST");
+  EXPECT_TRUE(
+      Eventually(absl::Seconds(10), [&] { return !ana.TryNextOffer().has_value(); }));
+  ASSERT_OK(ben.Submit(second, "a"));
+  v1::ExplainTaskResponse why;
+  ASSERT_TRUE(Eventually(absl::Seconds(10), [&] {
+    why = Explain(task);
+    return why.task().has_label();
+  }));
+  ASSERT_EQ(why.decisions_size(), 2);
+  for (const v1::Decision& decision : why.decisions()) EXPECT_TRUE(decision.parallel());
+  // What was taken from him was never opened: it cost him nothing, and he is free for the next.
+  Submit(project->name(), 1, 2, "two");
+  EXPECT_NE(ana.NextOffer().assignment(), first.assignment());
+}
+
+TEST_F(ProjectRulesTest, SlowWorkIsDuplicatedAndPaidAllTheSame) {
+  v1::CreateProjectRequest request = ClassProject("slow");
+  request.mutable_settings()->mutable_redundancy()->set_max_answers(1);
+  request.mutable_settings()->set_duplicate_stragglers(true);
+  auto project = Create(request);
+  ASSERT_OK(project) << project.status();
+  const std::vector<std::string> tasks = Submit(project->name(), 0, 7, "seven");
+  Person ana = NewPerson("ana"), ben = NewPerson("ben");
+  ana.Online(1);
+  for (int i = 0; i < 6; ++i) Work(ana, "a");
+  const v1::Offer slow = ana.NextOffer();
+  ASSERT_OK(ana.Accept(slow));
+  ben.Online(1);
+  Work(ben, "a");
+  v1::ExplainTaskResponse why;
+  ASSERT_TRUE(Eventually(absl::Seconds(10), [&] {
+    why = Explain(tasks.back());
+    return why.task().has_label();
+  })) << why.DebugString();
+  ASSERT_EQ(why.decisions_size(), 2);
+  EXPECT_FALSE(why.decisions(0).duplicate());
+  EXPECT_TRUE(why.decisions(1).duplicate());
+  EXPECT_EQ(why.decisions(1).contractor(), "ben");
+  const auto receipt = ana.Submit(slow, "b");
+  ASSERT_OK(receipt) << receipt.status();
+  EXPECT_TRUE(receipt->surplus());
+  EXPECT_EQ(receipt->pay_micros(), 20'000);
+  EXPECT_TRUE(Eventually(absl::Seconds(10), [&] {
+    return Get(project->name()).forecast().paid_micros() == 8 * 20'000;
+  }));
+  EXPECT_EQ(Get(project->name()).counts().annotations(), 7);
+}
+
+TEST_F(ProjectRulesTest, ATextIsTheLabelOnceAReviewerHasPassedIt) {
+  v1::CreateProjectRequest request = ClassProject("texts");
+  request.mutable_settings()->mutable_answer_schema()->Clear();
+  request.mutable_settings()->mutable_answer_schema()->set_kind(v1::TASK_KIND_FREE_TEXT);
+  request.mutable_settings()->mutable_redundancy()->set_max_answers(4);
+  request.mutable_settings()->mutable_redundancy()->set_adjudicator_quality(0.5);
+  request.mutable_settings()->set_review(true);
+  auto project = Create(request);
+  ASSERT_OK(project) << project.status();
+  v1::SubmitTasksRequest submit;
+  submit.set_project(project->name());
+  submit.set_request_id("one");
+  submit.add_tasks()->mutable_payload()->mutable_free_text()->set_prompt("a line on rain");
+  auto names = client().Call(client().tasks(), &v1::TaskService::Stub::SubmitTasks, submit);
+  ASSERT_OK(names) << names.status();
+  v1::Answer text, review;
+  Person ana = NewPerson("ana"), ben = NewPerson("ben"), eva = NewPerson("eva");
+  const auto begin = [](Person& person, v1::Offer& offer) {
+    person.Online(1);
+    offer = person.NextOffer();
+    person.Online(0);
+    auto assignment = person.Accept(offer);
+    EXPECT_OK(assignment) << assignment.status();
+    return assignment.ok() ? *assignment : v1::Assignment();
+  };
+  v1::Offer offer;
+  EXPECT_FALSE(begin(ana, offer).has_attempt());
+  review.mutable_review()->set_verdict(v1::Answer::Review::ACCEPT);
+  EXPECT_EQ(FieldOf(ana.SubmitAnswer(offer, review).status()), "answer");
+  text.set_free_text("it rains");
+  ASSERT_OK(ana.SubmitAnswer(offer, text));
+  EXPECT_EQ(begin(ben, offer).attempt().free_text(), "it rains");
+  EXPECT_EQ(FieldOf(ben.SubmitAnswer(offer, text).status()), "answer.review");
+  review.mutable_review()->set_verdict(v1::Answer::Review::EDIT);
+  review.mutable_review()->set_reason("a line, not a report");
+  EXPECT_EQ(FieldOf(ben.SubmitAnswer(offer, review).status()), "answer.review.free_text");
+  review.mutable_review()->set_verdict(v1::Answer::Review::REJECT);
+  ASSERT_OK(ben.SubmitAnswer(offer, review));
+  EXPECT_FALSE(begin(eva, offer).has_attempt()) << "written anew";
+  text.set_free_text("rain on the roof");
+  ASSERT_OK(eva.SubmitAnswer(offer, text));
+  Person rex = NewPerson("rex");
+  EXPECT_EQ(begin(rex, offer).attempt().free_text(), "rain on the roof");
+  review.mutable_review()->set_verdict(v1::Answer::Review::EDIT);
+  review.mutable_review()->set_free_text("Rain on the roof.");
+  ASSERT_OK(rex.SubmitAnswer(offer, review));
+  v1::ExplainTaskResponse why;
+  ASSERT_TRUE(Eventually(absl::Seconds(10), [&] {
+    why = Explain(names->names(0));
+    return why.task().has_label();
+  })) << why.DebugString();
+  EXPECT_EQ(why.task().label().answer().free_text(), "Rain on the roof.");
+  EXPECT_EQ(why.task().label().aggregation(), "review/1");
+  EXPECT_EQ(why.task().annotations_size(), 4);
+  v1::GetScorecardsRequest cards;
+  for (const auto& [name, low, high] : {std::tuple("ana", 0.0, 0.7), std::tuple("eva", 0.75, 1.0)}) {
+    cards.set_contractor(absl::StrCat("contractors/", name));
+    const auto got = op().Call(op().accounts(), &v1::AccountService::Stub::GetScorecards, cards);
+    ASSERT_OK(got) << got.status();
+    ASSERT_EQ(got->scorecards_size(), 1);
+    EXPECT_GT(got->scorecards(0).quality_mean(), low) << name;
+    EXPECT_LT(got->scorecards(0).quality_mean(), high) << name;
+  }
+}
+
 TEST_F(ProjectRulesTest, SettingsOutOfRangeAreRefusedNamingTheField) {
   const auto refused = [&](const v1::CreateProjectRequest& request) {
     const auto created = Create(request);
@@ -205,6 +333,19 @@ TEST_F(ProjectRulesTest, SettingsOutOfRangeAreRefusedNamingTheField) {
     EXPECT_EQ(refused(request), "settings.budget_micros") << budget;
   }
   request.mutable_settings()->set_budget_micros(0);
+  for (const int offers : {-1, 5}) {
+    request.mutable_settings()->set_parallel_offers(offers);
+    EXPECT_EQ(refused(request), "settings.parallel_offers") << offers;
+  }
+  request.mutable_settings()->set_parallel_offers(4);
+  request.mutable_settings()->set_review(true);
+  EXPECT_EQ(refused(request), "settings.review");
+  v1::CreateProjectRequest texts = request;
+  texts.mutable_settings()->mutable_answer_schema()->Clear();
+  texts.mutable_settings()->mutable_answer_schema()->set_kind(v1::TASK_KIND_FREE_TEXT);
+  texts.mutable_settings()->mutable_redundancy()->set_max_answers(3);
+  EXPECT_EQ(refused(texts), "settings.redundancy.max_answers");
+  request.mutable_settings()->set_review(false);
   const auto created = Create(request);
   ASSERT_OK(created) << created.status();
   EXPECT_EQ(created->settings().redundancy().adjudicator_quality(), 0.8);
