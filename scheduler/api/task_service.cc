@@ -83,6 +83,12 @@ absl::Status TaskServiceImpl::Submit(const Principal& principal,
   ASSIGN_OR_RETURN(ProjectName name, ParseProject("project", request.project()));
   RETURN_IF_ERROR(CheckTenant(principal, name.tenant));
   ASSIGN_OR_RETURN(store::v1::ProjectRecord project, parts_.registry->Project(name.key()));
+  if (project.settings().has_qualification()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "STATE_TEST_PROJECT",
+                 absl::StrCat("project ", project.project(), " tests the skill ",
+                              project.settings().qualification().skill(),
+                              ": its tasks are gold, add them with AddGold"));
+  }
   RETURN_IF_ERROR(ValidateSubmit(request, project.settings().answer_schema()));
   return StoreBatch(project, request.request_id(), Sha256Hex(learn::DeterministicBytes(request)),
                     {request.tasks().begin(), request.tasks().end()}, {}, response);

@@ -18,8 +18,10 @@
 #include "scheduler/dispatch/free_index.h"
 #include "scheduler/dispatch/matching.h"
 #include "scheduler/dispatch/policy.h"
+#include "scheduler/dispatch/skill_tests.h"
 #include "scheduler/dispatch/task_view.h"
 #include "scheduler/learn/prelabel_use.h"
+#include "scheduler/quality/qualification_book.h"
 #include "scheduler/quality/score_book.h"
 #include "scheduler/quality/spend_book.h"
 #include "scheduler/store/log_index.h"
@@ -34,6 +36,7 @@ struct DispatcherParts {
   const store::RegistryView* registry;
   const quality::ScoreBook* scores;
   const quality::SpendBook* spend;
+  const quality::QualificationBook* qualifications;
   RecordLog* log;
   store::LogIndex* index;
 };
@@ -64,9 +67,10 @@ class Dispatcher {
     std::vector<ReadyTask> tasks;
     std::optional<learn::Proven> prelabeller;  // Where waiting tasks are prelabelled.
     int adjudications = 0;                     // Places that only few may have.
+    int64_t questions = 0;                     // Of a test: its tasks; else 0.
   };
 
-  // An offer of a project with a budget that was sent to be committed.
+  // An offer that was sent to be committed, of a project with a budget or a test.
   struct Sent {
     std::string task, contractor;
     int64_t time_ms = 0;
@@ -78,6 +82,10 @@ class Dispatcher {
                                            const store::v1::ProjectRecord& project) const;
   std::vector<ReadyTask> ReadTasks(size_t limit, int64_t now_ms);
   std::vector<ReadyTask> Interleave(int64_t now_ms);
+  // Of the project's offers that were sent, those that the view has not seen yet.
+  std::map<std::string, Sent>& Unseen(const std::string& key, int64_t now_ms);
+  // Leaves of a round's choices one question of a test to each who may be asked one.
+  void KeepWithinTakes(std::vector<Choice>& choices, int64_t now_ms);
   // Leaves of a project's tasks, in their order, the places that its budget can pay.
   void KeepWithinBudget(const std::string& key, Project& project, int64_t now_ms);
   // The project's window, or less where the contractor's record says so.
@@ -97,6 +105,7 @@ class Dispatcher {
   // By project and assignment: those that the view has not seen yet.
   std::map<std::string, std::map<std::string, Sent>> sent_;
   FreeIndex free_;
+  SkillTests tests_;
 };
 
 }  // namespace fairlead::dispatch

@@ -29,6 +29,15 @@ std::vector<batch::StatedConfidence> GoldCases(const v1::AnswerSchema& schema,
   return cases;
 }
 
+void CalibrationBook::Submitted(const store::v1::Event& event) {
+  const absl::StatusOr<store::SharedProjectRecord> project =
+      registry_->SharedProject(event.project());
+  if (project.ok() && (*project)->settings().has_qualification()) return;
+  for (const store::v1::TaskRecord& task : event.tasks_submitted().tasks()) {
+    if (task.has_gold()) open_[task.task()].gold = task.gold();
+  }
+}
+
 void CalibrationBook::Answered(const store::v1::Event& event) {
   const auto found = open_.find(event.key());
   if (found == open_.end()) return;
@@ -64,12 +73,7 @@ void CalibrationBook::Completed(const store::v1::Event& event, const OpenGold& g
 
 void CalibrationBook::Apply(const store::v1::Event& event, int64_t) {
   MutexLock lock(&mu_);
-  if (event.has_tasks_submitted()) {
-    for (const store::v1::TaskRecord& task : event.tasks_submitted().tasks()) {
-      if (task.has_gold()) open_[task.task()].gold = task.gold();
-    }
-    return;
-  }
+  if (event.has_tasks_submitted()) return Submitted(event);
   if (event.has_annotated()) return Answered(event);
   const auto found = open_.find(event.key());
   if (found == open_.end()) return;

@@ -8,7 +8,8 @@
 // events, so a restart comes to the same one; the fit itself is batch/calibration.h, which is
 // pulled towards changing nothing, and below 20 gold tasks changes nothing. Fitted anew with each
 // of the first 64 gold tasks, then after each sixteenth part more; the last 4,096 gold tasks count.
-// Free texts have no such confidence: theirs is a likeness, not a chance to be right.
+// Free texts have no such confidence: theirs is a likeness, not a chance to be right. A test of a
+// skill has no other tasks whose confidence could be calibrated: its gold is left out.
 #pragma once
 
 #include <cstddef>
@@ -62,6 +63,7 @@ class CalibrationBook final : public store::EventSink {
     batch::Calibration fitted;
   };
 
+  void Submitted(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Answered(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Completed(const store::v1::Event& event, const OpenGold& gold)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

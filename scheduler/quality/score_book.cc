@@ -25,7 +25,11 @@ void ScoreBook::Apply(const store::v1::Event& event, int64_t) {
     AddPace(static_cast<double>(std::max<int64_t>(active_ms, 1)) / 1000, score);
     AddOfferOutcome(true, static_cast<double>(record.accepted_ms() - record.offered_ms()) / 1000,
                     event.time_ms(), score);
+    if (const auto evidence = tests_->EvidenceOf(event); evidence.has_value()) {
+      AddEvidence(*evidence, event.time_ms(), score);
+    }
   } else if (event.has_completed()) {
+    if ((*project)->settings().has_qualification()) return;  // Judged answer by answer.
     for (const store::v1::Evidence& evidence : event.completed().evidence()) {
       AddEvidence(evidence, event.time_ms(), ScoreOf(evidence.contractor(), kind));
     }

@@ -187,7 +187,8 @@ class BookTest : public ::testing::Test {
   }
 
   store::RegistryView registry_;
-  ScoreBook scores_{&registry_};
+  QualificationBook tests_;
+  ScoreBook scores_{&registry_, &tests_};
   CalibrationBook book_{&registry_, &scores_};
 };
 
