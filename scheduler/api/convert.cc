@@ -96,6 +96,7 @@ v1::Label ToLabel(const store::v1::TaskRecord& task, const store::v1::LabelRecor
   if (!task.checks().empty()) label.set_checks(TaskNameOf(task.project(), task.checks()));
   label.set_aggregation(record.aggregation());
   label.set_adjudicated(record.adjudicated());
+  label.set_retracted(record.retracted());
   if (complete_ms > 0) *label.mutable_complete_time() = ToTimestamp(complete_ms);
   return label;
 }

@@ -56,13 +56,30 @@ void QualificationBook::AddAnswerOf(const store::v1::Event& event) {
             takes_[record.contractor()][event.project()]);
 }
 
+void QualificationBook::Retract(const store::v1::Event& event) {
+  const auto test = tests_.find(event.project());
+  if (test == tests_.end()) return;
+  const auto question = test->second.questions.find(event.key());
+  if (question == test->second.questions.end()) return;
+  for (auto& [contractor, tests] : takes_) {
+    const auto his = tests.find(event.project());
+    if (his != tests.end()) RetractQuestion(question->second.number, his->second);
+  }
+  test->second.questions.erase(question);
+}
+
 void QualificationBook::Apply(const store::v1::Event& event, int64_t) {
-  if (!event.has_project_put() && !event.has_tasks_submitted() && !event.has_annotated()) return;
+  if (!event.has_project_put() && !event.has_tasks_submitted() && !event.has_annotated() &&
+      !event.has_gold_retracted()) {
+    return;
+  }
   MutexLock lock(&mu_);
   if (event.has_project_put()) {
     PutProject(event.project_put());
   } else if (event.has_tasks_submitted()) {
     AddQuestions(event);
+  } else if (event.has_gold_retracted()) {
+    Retract(event);
   } else {
     AddAnswerOf(event);
   }

@@ -3,7 +3,8 @@
 // Nothing here that the record log does not hold, so a restart comes to the same (G7). Everything
 // about one test is of one slot, whose events come in order.
 //
-// Of settings that change, those count that are in force when an answer is accepted.
+// Gold that is retracted is no question any more: see qualification.h for what becomes of the
+// takes. Of settings that change, those count that are in force when an answer is accepted.
 #pragma once
 
 #include <atomic>
@@ -66,6 +67,8 @@ class QualificationBook final : public store::EventSink {
   void PutProject(const store::v1::ProjectRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddQuestions(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddAnswerOf(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // O(contractors).
+  void Retract(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The test and the question that an event is about; null where there is none.
   const Test* TestOf(const store::v1::Event& event, const Question** question) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

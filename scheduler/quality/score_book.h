@@ -1,6 +1,8 @@
 // Every contractor's scores, folded from the events: nothing here that the record log does not
 // hold, so that a served score can be recomputed (G7). Answers are judged when their task
-// completes; a question of a test, which wants the answers of many, at once.
+// completes; a question of a test, which wants the answers of many, at once. Of each answer to gold
+// it keeps where it stands in the score (about 100 bytes), so that gold which is retracted can be
+// taken out.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +41,16 @@ class ScoreBook final : public store::EventSink {
   double QualityMean(absl::string_view contractor, fairlead::v1::TaskKind kind) const;
 
  private:
+  struct Judged {
+    store::v1::Evidence evidence;
+    EvidenceMark mark;
+  };
+
+  // Folds evidence that a task gives, and remembers it where it is gold's.
+  void Judge(const std::string& task, const store::v1::Evidence& evidence, int64_t now_ms,
+             ContractorScore& score) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Retract(const std::string& task, fairlead::v1::TaskKind kind)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   ContractorScore& ScoreOf(const std::string& contractor, fairlead::v1::TaskKind kind)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -46,6 +58,7 @@ class ScoreBook final : public store::EventSink {
   const QualificationBook* const tests_;
   mutable Mutex mu_;
   absl::flat_hash_map<std::string, ScoresByKind> scores_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<std::string, std::vector<Judged>> gold_ ABSL_GUARDED_BY(mu_);  // By task.
 };
 
 }  // namespace fairlead::quality

@@ -1,4 +1,5 @@
-// Who has a skill: those who pass its test, and nobody who only says so.
+// Who has a skill: those who pass its test, and nobody who only says so; and what becomes of skills
+// and scores when gold was wrong.
 #include <gmock/gmock.h>
 
 #include <map>
@@ -80,14 +81,28 @@ class QualificationTest : public ClusterTest {
   v1::GetScorecardsResponse Scorecards(const std::string& name) {
     v1::GetScorecardsRequest request;
     request.set_contractor("contractors/" + name);
-    const auto got = op().Call(op().accounts(), &v1::AccountService::Stub::GetScorecards, request,
-                               absl::Seconds(30));
+    auto got = op().Call(op().accounts(), &v1::AccountService::Stub::GetScorecards, request,
+                         absl::Seconds(30));
     EXPECT_OK(got) << got.status();
-    return got.ok() ? *got : v1::GetScorecardsResponse();
+    if (!got.ok()) return v1::GetScorecardsResponse();
+    // Pay is folded some time later.
+    got->clear_balance_micros();
+    got->clear_annotations();
+    return *got;
   }
   v1::Qualification StandingOf(const std::string& name) {
     const v1::GetScorecardsResponse cards = Scorecards(name);
     return cards.qualifications_size() == 1 ? cards.qualifications(0) : v1::Qualification();
+  }
+
+  absl::StatusOr<v1::Task> Retract(const std::string& task, const std::string& reason) {
+    v1::RetractGoldRequest request;
+    request.set_name(task);
+    request.set_reason(reason);
+    return client().Call(client().tasks(), &v1::TaskService::Stub::RetractGold, request);
+  }
+  static std::string TaskOf(const v1::Offer& offer) {
+    return offer.assignment().substr(0, offer.assignment().find("/assignments/"));
   }
 
   std::map<std::string, std::string> right_;  // By text.
@@ -224,6 +239,80 @@ TEST_F(QualificationTest, ATestTakesGoldOnlyAndStaysATest) {
   const auto updated =
       client().Call(client().projects(), &v1::ProjectService::Stub::UpdateProject, update);
   EXPECT_EQ(ReasonOf(updated.status()), "STATE_TEST_IMMUTABLE") << updated.status();
+}
+
+TEST_F(QualificationTest, WrongGoldIsTakenOutOfTheScores) {
+  v1::CreateProjectRequest request = ClassProject("work");
+  request.mutable_settings()->mutable_redundancy()->set_gold_answers(1);
+  const std::string project = Create(request);
+  AddGold(project, 2);
+  Person ana = Enrol("ana");
+  ana.Online(1);
+  const std::string good = TaskOf(Work(ana, project, /*right=*/true));
+  const std::string wrong = TaskOf(Work(ana, project, /*right=*/false));
+  ana.Online(0);
+  ASSERT_TRUE(Eventually(absl::Seconds(10), [&] {
+    const v1::GetScorecardsResponse cards = Scorecards("ana");
+    return cards.scorecards_size() == 1 && cards.scorecards(0).gold_seen() == 2;
+  }));
+  EXPECT_EQ(Scorecards("ana").scorecards(0).gold_right(), 1);
+  const double before = Scorecards("ana").scorecards(0).quality_mean();
+
+  EXPECT_EQ(FieldOf(Retract(wrong, "").status()), "reason");
+  const std::string ordinary = Submit(project, 100, 101, "one").at(0);
+  EXPECT_EQ(ReasonOf(Retract(ordinary, "no gold").status()), "NOT_GOLD");
+  for (int i = 0; i < 2; ++i) {
+    const auto task = Retract(wrong, "the other one is right");
+    ASSERT_OK(task) << task.status();
+    EXPECT_EQ(task->state(), v1::Task::COMPLETED);
+    EXPECT_EQ(task->label().retracted(), "the other one is right");
+    EXPECT_EQ(task->annotations_size(), 1);
+    EXPECT_EQ(Scorecards("ana").scorecards(0).gold_seen(), 1);
+    EXPECT_EQ(Scorecards("ana").scorecards(0).gold_right(), 1);
+    EXPECT_GT(Scorecards("ana").scorecards(0).quality_mean(), before);
+  }
+  v1::ExplainTaskRequest ask;
+  ask.set_name(wrong);
+  const auto why = client().Call(client().tasks(), &v1::TaskService::Stub::ExplainTask, ask);
+  ASSERT_OK(why) << why.status();
+  EXPECT_THAT(
+      why->history(),
+      ::testing::Contains(::testing::HasSubstr("gold retracted: the other one is right")).Times(1));
+  ASSERT_OK(Retract(good, "neither is right"));
+  const v1::GetScorecardsResponse after = Scorecards("ana");
+  EXPECT_NEAR(after.scorecards(0).quality_mean(), 0.75, 1e-9) << "as one never judged";
+  EXPECT_EQ(after.scorecards(0).gold_seen(), 0);
+  EXPECT_EQ(after.scorecards(0).annotations(), 2) << "the work stays";
+
+  ASSERT_OK(cluster().Kill(cli::kScheduler));
+  EXPECT_TRUE(Eventually(absl::Seconds(30), [&] {
+    return Scorecards("ana").SerializeAsString() == after.SerializeAsString();
+  })) << Scorecards("ana").DebugString();
+}
+
+TEST_F(QualificationTest, ATakeIsDecidedAnewWhenItsQuestionsWereWrong) {
+  const std::string test = Create(LatinTest());
+  const std::string work = CreateWork("work", "latin");
+  AddGold(test, kQuestions);
+  Submit(work, 100, 101, "work");
+  Person ben = Enrol("ben");
+  ben.Online(1);
+  std::vector<std::string> missed;
+  for (int i = 0; i < kQuestions; ++i) {
+    const v1::Offer offer = Work(ben, test, /*right=*/i >= 2);
+    if (i < 2) missed.push_back(TaskOf(offer));
+  }
+  EXPECT_EQ(StandingOf("ben").state(), v1::Qualification::FAILED);
+  for (const std::string& question : missed) {
+    const auto task = Retract(question, "the answer was wrong");
+    ASSERT_OK(task) << task.status();
+    EXPECT_EQ(task->state(), v1::Task::CANCELLED) << "nobody else is asked";
+  }
+  const v1::Qualification passed = StandingOf("ben");
+  EXPECT_EQ(passed.state(), v1::Qualification::PASSED) << passed.DebugString();
+  EXPECT_EQ(passed.answered(), 2);
+  EXPECT_EQ(Scorecards("ben").scorecards(0).gold_seen(), 2);
+  Work(ben, work, true);
 }
 
 }  // namespace

@@ -51,6 +51,14 @@ class QualificationBookTest : public ::testing::Test {
     Apply(event);
   }
 
+  void Retract(const std::string& project, const std::string& task) {
+    store::v1::Event event;
+    event.set_project(project);
+    event.set_key(task);
+    event.mutable_gold_retracted()->set_retracted("b is right");
+    Apply(event);
+  }
+
   int64_t now_ms_ = 1'800'000'000'000;
   store::RegistryView registry_;
   QualificationBook book_;
@@ -110,6 +118,27 @@ TEST_F(QualificationBookTest, AQuestionIsEvidenceOnceAndAtOnce) {
   evidence.set_gold(true);
   Apply(completed);
   EXPECT_EQ(scores_.Score("ana", v1::TASK_KIND_CLASS).gold_seen, 1);
+}
+
+TEST_F(QualificationBookTest, ARetractedQuestionIsNoneAndNoEvidence) {
+  PutProject("acme/latin-test", "latin");
+  PutProject("acme/work", "");
+  AddGold("acme/latin-test", {"q1", "q2", "q3"});
+  Answer("acme/latin-test", "q1", "ana", "a");
+  Answer("acme/latin-test", "q2", "ana", "b");
+  EXPECT_FALSE(HasPassed(book_.Of("ana")[0].takes));
+  const double before = scores_.QualityMean("ana", v1::TASK_KIND_CLASS);
+  for (int i = 0; i < 2; ++i) {
+    Retract("acme/latin-test", "q2");
+    EXPECT_TRUE(HasPassed(book_.Of("ana")[0].takes)) << "one of one";
+    EXPECT_EQ(scores_.Score("ana", v1::TASK_KIND_CLASS).gold_seen, 1);
+    EXPECT_EQ(scores_.Score("ana", v1::TASK_KIND_CLASS).wrong, 0);
+    EXPECT_GT(scores_.QualityMean("ana", v1::TASK_KIND_CLASS), before);
+  }
+  Retract("acme/latin-test", "q1");
+  EXPECT_TRUE(book_.Of("ana").empty()) << "nothing is left of his take";
+  EXPECT_EQ(scores_.Score("ana", v1::TASK_KIND_CLASS).right, 0);
+  Retract("acme/work", "unknown");
 }
 
 }  // namespace
