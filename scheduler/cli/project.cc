@@ -98,7 +98,7 @@ void AddProjectCommands(CommandLine& line) {
   DeclareProjectFlags(
       add("create", "Create a project; the same settings again are fine",
           "fairlead project create prices --kind ocr --pay 20000 --train --prelabel\n"
-          "          fairlead project create latin-test --kind class --class yes --class no "
+          "  fairlead project create latin-test --kind class --class yes --class no "
           "--test-skill latin --questions 20 --pass-mark 0.9 --retake-after 14",
           Verb::kCreate),
       *flags, /*with_kind=*/true);

@@ -147,7 +147,9 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
     // A confident prelabel leaves less to be learned from an answer.
     if (!live.gold) task.confidence = std::min(live.prelabel_confidence, kMaxPrelabelTrust);
     for (const auto& [contractor, place] : live.places) {
-      if (place.state() != store::v1::Placement::LAPSED) task.excluded.insert(contractor);
+      if (place.state() == store::v1::Placement::LAPSED) continue;
+      // A question of a test knows thousands, most of whom are long gone.
+      if (free_.Find(contractor) != kNoSlot) task.excluded.insert(contractor);
     }
     for (const auto& [contractor, assignment] : live.ahead) task.excluded.insert(contractor);
     project.tasks.push_back(std::move(task));

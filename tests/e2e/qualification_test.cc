@@ -181,6 +181,35 @@ TEST_F(QualificationTest, OneQuestionAtATimeAndSelfDeclaredSkillsElsewhere) {
   }
 }
 
+TEST_F(QualificationTest, AQuestionEndsWithItsLastAnswerAndIsNoEvidenceTwice) {
+  v1::CreateProjectRequest request = LatinTest();
+  request.mutable_settings()->mutable_redundancy()->set_gold_answers(2);
+  const std::string test = Create(request);
+  AddGold(test, kQuestions);
+  Person ana = Enrol("ana"), ben = Enrol("ben"), eva = Enrol("eva");
+  v1::Offer last;
+  for (Person* person : {&ana, &ben}) {
+    person->Online(1);
+    for (int i = 0; i < kQuestions; ++i) last = Work(*person, test, /*right=*/true);
+    person->Online(0);
+  }
+  v1::GetProjectRequest get;
+  get.set_name(test);
+  ASSERT_TRUE(Eventually(absl::Seconds(10), [&] {
+    const auto got = client().Call(client().projects(), &v1::ProjectService::Stub::GetProject, get);
+    return got.ok() && got->counts().completed() == kQuestions;
+  }));
+  eva.Online(1);
+  EXPECT_FALSE(eva.TryNextOffer().has_value());
+  EXPECT_EQ(Scorecards("ana").scorecards(0).gold_seen(), kQuestions);
+  ASSERT_OK(Retract(TaskOf(last), "the answer was wrong"));
+  for (const char* name : {"ana", "ben"}) {
+    EXPECT_EQ(Scorecards(name).scorecards(0).gold_seen(), kQuestions - 1);
+    EXPECT_EQ(StandingOf(name).state(), v1::Qualification::PASSED);
+    EXPECT_EQ(StandingOf(name).answered(), kQuestions - 1);
+  }
+}
+
 TEST_F(QualificationTest, ATestTakesGoldOnlyAndStaysATest) {
   v1::CreateProjectRequest request = LatinTest();
   const auto refused = [&] {
