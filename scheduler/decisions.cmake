@@ -45,6 +45,7 @@ fairlead_library(fairlead_decisions
     ${CMAKE_CURRENT_LIST_DIR}/quality/edit_distance.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/forecast.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/one_coin.cc
+    ${CMAKE_CURRENT_LIST_DIR}/quality/qualification.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/redundancy.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/review.cc
     ${CMAKE_CURRENT_LIST_DIR}/quality/score.cc

@@ -55,7 +55,7 @@ class ServerImpl final : public Server {
         tasks_(&caller_, options.topology),
         homes_(&caller_, options.topology),
         registry_store_(&caller_),
-        scores_(&registry_),
+        scores_(&registry_, &qualifications_),
         calibrations_(&registry_, &scores_),
         index_(log_.get()),
         archive_(&tasks_, &index_),
@@ -65,22 +65,23 @@ class ServerImpl final : public Server {
         jobs_(&pool_, options.topology.LaneSlots()[0]),
         models_({&tasks_, &registry_store_, &registry_, &index_, &view_, blobs_.get(), &jobs_}),
         follower_(options.redis, log_.get(), &gate_,
-                  {&registry_, &scores_, &calibrations_, &spend_, &index_, &hub_, &view_, &folder_,
-                   &models_}),
+                  {&registry_, &qualifications_, &scores_, &calibrations_, &spend_, &index_, &hub_,
+                   &view_, &folder_, &models_}),
         recovery_({&pool_, log_.get(), &gate_, &index_, &follower_, &view_}, options.topology,
                   options.replica, options.dev_mode),
-        collector_(&tasks_, &registry_, &scores_, &calibrations_),
-        dispatcher_({&tasks_, &view_, &registry_, &scores_, &spend_, log_.get(), &index_},
-                    dispatch::DefaultPolicy()),
+        collector_(&tasks_, &registry_, &scores_, &calibrations_, &qualifications_),
+        dispatcher_(
+            {&tasks_, &view_, &registry_, &scores_, &spend_, &qualifications_, log_.get(), &index_},
+            dispatch::DefaultPolicy()),
         reaper_(&tasks_, &jobs_),
         archiver_(
             &tasks_, [this](absl::string_view slot) { return follower_.DurableSeq(slot); },
             options.retention),
         methods_(rpc::ServedServices()),
         authenticator_(&registry_, &methods_),
-        parts_{&clock_,          &authenticator_, &tasks_, &archive_,  &homes_,
-               &registry_store_, &registry_,      &index_, &follower_, &view_,
-               &scores_,         blobs_.get(),    &jobs_,  &grants_,   &spend_},
+        parts_{&clock_,    &authenticator_, &tasks_,    &archive_,       &homes_,  &registry_store_,
+               &registry_, &index_,         &follower_, &view_,          &scores_, blobs_.get(),
+               &jobs_,     &grants_,        &spend_,    &qualifications_},
         executor_("streams", kStreamThreads),
         projects_service_(&parts_),
         tasks_service_(&parts_),
@@ -112,6 +113,7 @@ class ServerImpl final : public Server {
   store::HomeStore homes_;
   store::RegistryStore registry_store_;
   store::RegistryView registry_;
+  quality::QualificationBook qualifications_;
   quality::ScoreBook scores_;
   quality::CalibrationBook calibrations_;
   quality::SpendBook spend_;
@@ -171,8 +173,8 @@ absl::Status ServerImpl::Begin() {
   if (!methods_.missing().empty()) {
     return absl::InternalError(absl::StrCat("no rule says who may call ", methods_.missing()[0]));
   }
-  RETURN_IF_ERROR(store::ReplayLog(
-      *log_, {&registry_, &scores_, &calibrations_, &spend_, &index_, &folder_, &models_}));
+  RETURN_IF_ERROR(store::ReplayLog(*log_, {&registry_, &qualifications_, &scores_, &calibrations_,
+                                           &spend_, &index_, &folder_, &models_}));
   for (const std::string& slot : options_.topology.AllSlots())
     follower_.Add(slot, index_.LastSeq(slot));
   follower_.Run();

@@ -35,6 +35,14 @@ std::vector<v1::Scorecard> ScorecardsOf(const Parts& parts, absl::string_view co
   return cards;
 }
 
+std::vector<v1::Qualification> QualificationsOf(const Parts& parts, absl::string_view contractor) {
+  std::vector<v1::Qualification> qualifications;
+  for (const quality::TestStanding& standing : parts.qualifications->Of(contractor)) {
+    qualifications.push_back(ToQualification(standing));
+  }
+  return qualifications;
+}
+
 absl::Status AccountServiceImpl::Explain(const Principal& principal,
                                          const v1::ExplainDecisionRequest& request,
                                          v1::Decision& response) {
@@ -64,6 +72,9 @@ grpc::Status AccountServiceImpl::GetScorecards(grpc::ServerContext* context,
                  ASSIGN_OR_RETURN(store::PayDelta balance, parts_.homes->Balance(contractor));
                  for (v1::Scorecard& card : ScorecardsOf(parts_, contractor)) {
                    *response->add_scorecards() = std::move(card);
+                 }
+                 for (v1::Qualification& one : QualificationsOf(parts_, contractor)) {
+                   *response->add_qualifications() = std::move(one);
                  }
                  response->set_balance_micros(balance.micros);
                  response->set_annotations(balance.annotations);

@@ -28,7 +28,8 @@ class AccountServiceImpl final : public v1::AccountService::Service {
   const Parts& parts_;
 };
 
-// A contractor's scores by kind, as shown to itself and to operators.
+// A contractor's scores by kind and tests by project, as shown to itself and to operators.
 std::vector<v1::Scorecard> ScorecardsOf(const Parts& parts, absl::string_view contractor);
+std::vector<v1::Qualification> QualificationsOf(const Parts& parts, absl::string_view contractor);
 
 }  // namespace fairlead::api

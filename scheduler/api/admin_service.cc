@@ -151,6 +151,8 @@ absl::Status AdminServiceImpl::Contractors(const v1::ListContractorsRequest& req
     entry.set_online(parts_.view->Online(contractor, now_ms));
     for (v1::Scorecard& card : ScorecardsOf(parts_, contractor))
       *entry.add_scorecards() = std::move(card);
+    for (v1::Qualification& one : QualificationsOf(parts_, contractor))
+      *entry.add_qualifications() = std::move(one);
     entry.set_balance_micros(balance.micros);
     entry.set_annotations(balance.annotations);
   }

@@ -96,6 +96,7 @@ v1::Label ToLabel(const store::v1::TaskRecord& task, const store::v1::LabelRecor
   if (!task.checks().empty()) label.set_checks(TaskNameOf(task.project(), task.checks()));
   label.set_aggregation(record.aggregation());
   label.set_adjudicated(record.adjudicated());
+  label.set_retracted(record.retracted());
   if (complete_ms > 0) *label.mutable_complete_time() = ToTimestamp(complete_ms);
   return label;
 }
@@ -158,6 +159,25 @@ v1::Contractor ToContractor(const store::v1::ContractorRecord& record) {
   *contractor.mutable_opt_outs() = record.opt_outs();
   *contractor.mutable_create_time() = ToTimestamp(record.create_ms());
   return contractor;
+}
+
+v1::Qualification ToQualification(const quality::TestStanding& standing) {
+  const quality::Take& take = *quality::DecidingTake(standing.takes);
+  v1::Qualification qualification;
+  qualification.set_project(ProjectNameOf(standing.project));
+  qualification.set_skill(standing.skill);
+  qualification.set_state(quality::StateOf(take));
+  qualification.set_take(static_cast<int32_t>(&take - standing.takes.data()) + 1);
+  qualification.set_questions(take.questions);
+  qualification.set_answered(static_cast<int32_t>(take.answers.size()));
+  qualification.set_right(take.right());
+  if (take.decide_ms == 0) return qualification;
+  *qualification.mutable_decide_time() = ToTimestamp(take.decide_ms);
+  const int64_t retake_ms = quality::AskableFrom(standing.takes, standing.rules);
+  if (retake_ms != quality::kNever) {
+    *qualification.mutable_retake_time() = ToTimestamp(retake_ms);
+  }
+  return qualification;
 }
 
 v1::Model ToModel(const store::v1::ModelRecord& record) {

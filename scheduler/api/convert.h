@@ -9,6 +9,7 @@
 #include "fairlead/store/v1/records.pb.h"
 #include "fairlead/v1/admin_service.pb.h"
 #include "fairlead/v1/resources.pb.h"
+#include "scheduler/quality/qualification_book.h"
 #include "scheduler/store/task_store.h"
 
 namespace fairlead::api {
@@ -28,6 +29,7 @@ v1::Offer ToOffer(const store::v1::ProjectRecord& project, const std::string& ta
 v1::Receipt ToReceipt(const std::string& project, const store::v1::AnnotationRecord& record);
 v1::PayEntry ToPayEntry(const store::v1::AnnotationRecord& record);
 v1::Contractor ToContractor(const store::v1::ContractorRecord& record);
+v1::Qualification ToQualification(const quality::TestStanding& standing);
 v1::Model ToModel(const store::v1::ModelRecord& record);
 v1::ModelVersion ToModelVersion(const store::v1::ModelVersionRecord& record);
 v1::GetQueuesResponse::WorkerSession ToWorkerSession(const queue::SessionView& view);

@@ -8,6 +8,7 @@
 #include "scheduler/api/auth.h"
 #include "scheduler/api/job_grants.h"
 #include "scheduler/dispatch/task_view.h"
+#include "scheduler/quality/qualification_book.h"
 #include "scheduler/quality/score_book.h"
 #include "scheduler/quality/spend_book.h"
 #include "scheduler/store/event_follower.h"
@@ -36,6 +37,7 @@ struct Parts {
   queue::JobQueue* jobs;
   JobGrants* grants;
   const quality::SpendBook* spend;
+  const quality::QualificationBook* qualifications;
 };
 
 // How long a call waits for its event to be on disk before it answers DEADLINE_EXCEEDED.

@@ -84,6 +84,11 @@ absl::Status ProjectServiceImpl::Update(const Principal& principal,
     return Error(absl::StatusCode::kFailedPrecondition, "STATE_KIND_IMMUTABLE",
                  "the kind of a project never changes: create another project");
   }
+  if (settings.qualification().skill() != record.settings().qualification().skill()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "STATE_TEST_IMMUTABLE",
+                 "settings.qualification.skill: whether a project is a test, and of what skill, "
+                 "never changes: create another project");
+  }
   *record.mutable_settings() = settings;
   return StoreProject(parts_, record, request.revision(), response);
 }

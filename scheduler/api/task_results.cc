@@ -59,6 +59,8 @@ std::string Describe(const store::v1::Event& event) {
                           event.annotated().late() ? " (late)" : "");
     case store::v1::Event::kErased:
       return absl::StrCat(when, " answer of ", event.erased().contractor(), " deleted");
+    case store::v1::Event::kGoldRetracted:
+      return absl::StrCat(when, " gold retracted: ", event.gold_retracted().retracted());
     case store::v1::Event::kCompleted:
       return absl::StrCat(when, " completed with confidence ", event.completed().confidence(),
                           " from ", event.completed().answers(), " answers",

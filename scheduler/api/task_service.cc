@@ -11,6 +11,7 @@
 #include "scheduler/api/convert.h"
 #include "scheduler/api/names.h"
 #include "scheduler/api/validate.h"
+#include "scheduler/collect/collector.h"
 #include "scheduler/learn/manifests.h"
 #include "scheduler/store/task_refusals.h"
 
@@ -83,6 +84,12 @@ absl::Status TaskServiceImpl::Submit(const Principal& principal,
   ASSIGN_OR_RETURN(ProjectName name, ParseProject("project", request.project()));
   RETURN_IF_ERROR(CheckTenant(principal, name.tenant));
   ASSIGN_OR_RETURN(store::v1::ProjectRecord project, parts_.registry->Project(name.key()));
+  if (project.settings().has_qualification()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "STATE_TEST_PROJECT",
+                 absl::StrCat("project ", project.project(), " tests the skill ",
+                              project.settings().qualification().skill(),
+                              ": its tasks are gold, add them with AddGold"));
+  }
   RETURN_IF_ERROR(ValidateSubmit(request, project.settings().answer_schema()));
   return StoreBatch(project, request.request_id(), Sha256Hex(learn::DeterministicBytes(request)),
                     {request.tasks().begin(), request.tasks().end()}, {}, response);
@@ -176,6 +183,46 @@ absl::Status TaskServiceImpl::Delete(const Principal& principal,
   return store::NoSuchAnnotation(task.task, contractor);
 }
 
+absl::StatusOr<store::TaskState> TaskServiceImpl::EndGold(const TaskName& task,
+                                                          const std::string& reason) {
+  ASSIGN_OR_RETURN(store::TaskState state, parts_.archive->Load(task.ref()));
+  if (!state.record.has_gold()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NOT_GOLD",
+                 absl::StrCat("task ", task.task, " is no gold task: nobody is judged by it"));
+  }
+  const bool goes_on = state.state == v1::Task::READY || state.state == v1::Task::DELAYED ||
+                       state.state == v1::Task::OPEN;
+  if (!goes_on) return state;
+  const absl::Status ended =
+      parts_.tasks
+          ->End(task.ref(), v1::Task::CANCELLED, absl::StrCat("the gold was retracted: ", reason))
+          .status();
+  // It may have completed meanwhile.
+  if (!ended.ok() && ReasonOf(ended) != "STATE_TERMINAL") return ended;
+  return parts_.archive->Load(task.ref());
+}
+
+absl::Status TaskServiceImpl::Retract(const Principal& principal,
+                                      const v1::RetractGoldRequest& request, v1::Task& response) {
+  ASSIGN_OR_RETURN(const TaskName task, ParseTask("name", request.name()));
+  RETURN_IF_ERROR(CheckTenant(principal, task.project.tenant));
+  if (request.reason().empty() || request.reason().size() > 1024) {
+    return FieldError("reason", "must be 1 to 1,024 bytes: it stays with the task");
+  }
+  ASSIGN_OR_RETURN(const store::v1::ProjectRecord project,
+                   parts_.registry->Project(task.project.key()));
+  const uint64_t life = parts_.follower->Life();
+  ASSIGN_OR_RETURN(const store::TaskState state, EndGold(task, request.reason()));
+  if (!state.label.retracted().empty()) return Read(principal, request.name(), response);
+  store::v1::LabelRecord label = state.has_label ? state.label
+                                                 : collect::LabelOf(project, state, *parts_.scores,
+                                                                    quality::batch::Calibration());
+  label.set_retracted(request.reason());
+  ASSIGN_OR_RETURN(const uint64_t seq, parts_.tasks->Retract(task.ref(), label));
+  RETURN_IF_ERROR(AwaitTask(parts_, task.project.key(), seq, life));
+  return Read(principal, request.name(), response);
+}
+
 grpc::Status TaskServiceImpl::SubmitTasks(grpc::ServerContext* context,
                                           const v1::SubmitTasksRequest* request,
                                           v1::SubmitTasksResponse* response) {
@@ -215,6 +262,13 @@ grpc::Status TaskServiceImpl::DeleteAnnotation(grpc::ServerContext* context,
                                                v1::Task* response) {
   return Serve(parts_, *context, absl::StrCat(kService, "DeleteAnnotation"),
                [&](const Principal& principal) { return Delete(principal, *request, *response); });
+}
+
+grpc::Status TaskServiceImpl::RetractGold(grpc::ServerContext* context,
+                                          const v1::RetractGoldRequest* request,
+                                          v1::Task* response) {
+  return Serve(parts_, *context, absl::StrCat(kService, "RetractGold"),
+               [&](const Principal& principal) { return Retract(principal, *request, *response); });
 }
 
 grpc::Status TaskServiceImpl::StreamResults(grpc::ServerContext* context,

@@ -6,6 +6,7 @@
 
 #include "absl/random/random.h"
 #include "fairlead/v1/task_service.grpc.pb.h"
+#include "scheduler/api/names.h"
 #include "scheduler/api/parts.h"
 
 namespace fairlead::api {
@@ -28,6 +29,8 @@ class TaskServiceImpl final : public v1::TaskService::Service {
   grpc::Status DeleteAnnotation(grpc::ServerContext* context,
                                 const v1::DeleteAnnotationRequest* request,
                                 v1::Task* response) override;
+  grpc::Status RetractGold(grpc::ServerContext* context, const v1::RetractGoldRequest* request,
+                           v1::Task* response) override;
   grpc::Status StreamResults(grpc::ServerContext* context, const v1::StreamResultsRequest* request,
                              grpc::ServerWriter<v1::StreamResultsResponse>* writer) override;
   grpc::Status ExportLabels(grpc::ServerContext* context, const v1::ExportLabelsRequest* request,
@@ -47,6 +50,10 @@ class TaskServiceImpl final : public v1::TaskService::Service {
                       v1::Task& response);
   absl::Status Delete(const Principal& principal, const v1::DeleteAnnotationRequest& request,
                       v1::Task& response);
+  absl::Status Retract(const Principal& principal, const v1::RetractGoldRequest& request,
+                       v1::Task& response);
+  // The gold task as it has ended; one that goes on is cancelled.
+  absl::StatusOr<store::TaskState> EndGold(const TaskName& task, const std::string& reason);
   absl::Status Stream(const Principal& principal, const v1::StreamResultsRequest& request,
                       grpc::ServerContext& context,
                       grpc::ServerWriter<v1::StreamResultsResponse>& writer);

@@ -18,6 +18,9 @@ namespace {
 
 constexpr size_t kText = 16 << 10;
 constexpr int64_t kMostMicros = 1'000'000'000'000'000;
+// Who has had a question stands with it until it is complete, and is read when it is offered: with
+// 2,000 answers to each of 50 questions 10,000 contractors can take a test of ten.
+constexpr int kMostTestAnswers = 2'000;
 
 absl::Status CheckLength(absl::string_view field, absl::string_view text, size_t most) {
   if (text.size() <= most) return absl::OkStatus();
@@ -70,12 +73,12 @@ absl::Status CheckSchema(v1::AnswerSchema& schema) {
   }
 }
 
-absl::Status CheckRedundancy(v1::Redundancy& redundancy) {
+absl::Status CheckRedundancy(bool is_test, v1::Redundancy& redundancy) {
   if (redundancy.min_answers() == 0) redundancy.set_min_answers(1);
   if (redundancy.max_answers() == 0)
     redundancy.set_max_answers(std::max(5, redundancy.min_answers()));
   if (redundancy.target_confidence() == 0) redundancy.set_target_confidence(0.95);
-  if (redundancy.gold_answers() == 0) redundancy.set_gold_answers(3);
+  if (redundancy.gold_answers() == 0) redundancy.set_gold_answers(is_test ? 1'000 : 3);
   if (redundancy.min_answers() < 1 || redundancy.min_answers() > 50) {
     return FieldError("settings.redundancy.min_answers", "must be 1 to 50");
   }
@@ -85,8 +88,13 @@ absl::Status CheckRedundancy(v1::Redundancy& redundancy) {
   if (!(redundancy.target_confidence() > 0.5 && redundancy.target_confidence() < 1)) {
     return FieldError("settings.redundancy.target_confidence", "must be above 0.5 and below 1");
   }
-  if (redundancy.gold_answers() < 1 || redundancy.gold_answers() > 50) {
-    return FieldError("settings.redundancy.gold_answers", "must be 1 to 50");
+  const int most_gold = is_test ? kMostTestAnswers : 50;
+  if (redundancy.gold_answers() < 1 || redundancy.gold_answers() > most_gold) {
+    return FieldError(
+        "settings.redundancy.gold_answers",
+        absl::StrCat("must be 1 to ", most_gold,
+                     is_test ? ": give the test more questions instead"
+                             : "; of a test of a skill (settings.qualification) more"));
   }
   const double below = redundancy.adjudicate_below();
   if (below != 0 && !(below >= 0.5 && below <= redundancy.target_confidence())) {
@@ -99,6 +107,38 @@ absl::Status CheckRedundancy(v1::Redundancy& redundancy) {
                       "must be 0 (for 0.8), or at least 0.5 and below 1");
   }
   if (below != 0 && quality == 0) redundancy.set_adjudicator_quality(0.8);
+  return absl::OkStatus();
+}
+
+absl::Status CheckQualification(v1::ProjectSettings& settings) {
+  if (!settings.has_qualification()) return absl::OkStatus();
+  v1::QualificationTest& test = *settings.mutable_qualification();
+  if (!IsSlug(test.skill())) {
+    return FieldError("settings.qualification.skill", "must be a slug such as handwriting");
+  }
+  const auto& required = settings.required_skills();
+  if (std::find(required.begin(), required.end(), test.skill()) != required.end()) {
+    return FieldError("settings.required_skills",
+                      "must not hold the skill that the project tests: nobody could pass");
+  }
+  if (test.questions() == 0) test.set_questions(10);
+  if (test.questions() < 1 || test.questions() > 100) {
+    return FieldError("settings.qualification.questions", "must be 1 to 100");
+  }
+  if (test.pass_mark() == 0) test.set_pass_mark(0.8);
+  if (!(test.pass_mark() > 0 && test.pass_mark() <= 1)) {
+    return FieldError("settings.qualification.pass_mark", "must be above 0 and at most 1");
+  }
+  constexpr int64_t kDaySeconds = 86'400;
+  if (!test.has_retake_after()) test.mutable_retake_after()->set_seconds(7 * kDaySeconds);
+  const google::protobuf::Duration& after = test.retake_after();
+  if (after.seconds() < 0 || after.nanos() < 0 || after.seconds() > 365 * kDaySeconds) {
+    return FieldError("settings.qualification.retake_after", "must be 0 s to 365 d");
+  }
+  if (test.takes() == 0) test.set_takes(2);
+  if (test.takes() < 1 || test.takes() > 10) {
+    return FieldError("settings.qualification.takes", "must be 1 to 10");
+  }
   return absl::OkStatus();
 }
 
@@ -198,7 +238,8 @@ absl::StatusOr<v1::ProjectSettings> ValidateSettings(v1::ProjectSettings setting
   RETURN_IF_ERROR(CheckLength("settings.guidelines", settings.guidelines(), 64 << 10));
   if (settings.guidelines_version() == 0) settings.set_guidelines_version(1);
   if (settings.review()) RETURN_IF_ERROR(CheckReviewed(settings));
-  RETURN_IF_ERROR(CheckRedundancy(*settings.mutable_redundancy()));
+  RETURN_IF_ERROR(CheckQualification(settings));
+  RETURN_IF_ERROR(CheckRedundancy(settings.has_qualification(), *settings.mutable_redundancy()));
   constexpr int64_t kDay = 86'400'000;
   RETURN_IF_ERROR(CheckDuration("settings.offer_window", settings.mutable_offer_window(), 60'000,
                                 100, 3'600'000));

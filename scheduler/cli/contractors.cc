@@ -14,6 +14,22 @@
 namespace fairlead::cli {
 namespace {
 
+// How he stands with his tests, one a line.
+std::string TestLines(const v1::ListContractorsResponse::Entry& entry) {
+  std::string lines;
+  for (const v1::Qualification& test : entry.qualifications()) {
+    absl::StrAppend(&lines, entry.contractor(), "  ", test.skill(), "  ",
+                    v1::Qualification::State_Name(test.state()), "  ", test.right(), " of ",
+                    test.answered(), " right, ", test.questions(), " asked, take ", test.take());
+    if (test.has_retake_time()) {
+      absl::StrAppend(&lines, ", again from ",
+                      google::protobuf::util::TimeUtil::ToString(test.retake_time()));
+    }
+    absl::StrAppend(&lines, "  ", test.project(), "\n");
+  }
+  return lines;
+}
+
 absl::Status RunContractors(const GlobalOptions& globals) {
   ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kOperator));
   v1::ListContractorsRequest request;
@@ -21,12 +37,14 @@ absl::Status RunContractors(const GlobalOptions& globals) {
   std::vector<std::vector<std::string>> rows = {{"CONTRACTOR", "ONLINE", "KIND", "QUALITY",
                                                  "90 % INTERVAL", "EVIDENCE", "PACE", "GOLD",
                                                  "ANSWERS", "BALANCE"}};
+  std::string tests;
   do {
     ASSIGN_OR_RETURN(
         const v1::ListContractorsResponse page,
         client->Call(client->admin(), &v1::AdminService::Stub::ListContractors, request));
     for (const auto& entry : page.contractors()) {
       if (globals.json) PrintJson(entry);
+      tests += TestLines(entry);
       const std::string balance = FormatMoney(entry.balance_micros(), "");
       std::vector<std::string> head = {entry.contractor(), entry.online() ? "yes" : "no"};
       if (entry.scorecards().empty()) {
@@ -48,7 +66,9 @@ absl::Status RunContractors(const GlobalOptions& globals) {
     }
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
-  if (!globals.json) std::cout << FormatTable(rows);
+  if (globals.json) return absl::OkStatus();
+  std::cout << FormatTable(rows);
+  if (!tests.empty()) std::cout << "\nTests of skills:\n" << tests;
   return absl::OkStatus();
 }
 
@@ -56,7 +76,7 @@ absl::Status RunContractors(const GlobalOptions& globals) {
 
 void AddContractorsCommand(CommandLine& line) {
   GlobalOptions& globals = line.globals;
-  line.Add(nullptr, "contractors", "Contractors with their scorecards and balances",
+  line.Add(nullptr, "contractors", "Contractors with their scorecards, tests and balances",
            "fairlead contractors --json", [&globals] { return Finish(RunContractors(globals)); });
 }
 

@@ -30,6 +30,12 @@ void PrintProject(const GlobalOptions& globals, const v1::Project& project) {
             << " answers\n  answers a task: " << redundancy.min_answers() << "–"
             << redundancy.max_answers() << " until confidence " << redundancy.target_confidence()
             << "\n";
+  if (project.settings().has_qualification()) {
+    const v1::QualificationTest& test = project.settings().qualification();
+    std::cout << "  test of " << test.skill() << ": " << test.questions() << " questions, "
+              << absl::StrFormat("%g %%", 100 * test.pass_mark()) << " right to pass, "
+              << test.takes() << " takes\n";
+  }
   if (project.pay_rates_size() > 0) {
     const v1::PayRate& rate = project.pay_rates(project.pay_rates_size() - 1);
     std::cout << "  pay an answer: " << FormatMoney(rate.micros_per_annotation(), rate.currency())
@@ -91,7 +97,9 @@ void AddProjectCommands(CommandLine& line) {
   };
   DeclareProjectFlags(
       add("create", "Create a project; the same settings again are fine",
-          "fairlead project create prices --kind ocr --pay 20000 --train --prelabel",
+          "fairlead project create prices --kind ocr --pay 20000 --train --prelabel\n"
+          "  fairlead project create latin-test --kind class --class yes --class no "
+          "--test-skill latin --questions 20 --pass-mark 0.9 --retake-after 14",
           Verb::kCreate),
       *flags, /*with_kind=*/true);
   add("show", "Settings, counts, pay", "fairlead project show prices --json", Verb::kShow);

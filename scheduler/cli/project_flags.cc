@@ -35,7 +35,8 @@ void DeclareProjectFlags(CLI::App* command, ProjectFlags& flags, bool with_kind)
   command->add_option("--target", flags.target_confidence, "Confidence that ends a task");
   command->add_option("--adjudicate-below", flags.adjudicate_below,
                       "Confidence below which one of proven quality is asked as well; 0: never");
-  command->add_option("--gold-answers", flags.gold_answers, "Answers wanted on a gold task");
+  command->add_option("--gold-answers", flags.gold_answers,
+                      "Answers wanted on a gold task; 0 means 3, of a test 1,000");
   command->add_option("--offer-window", flags.offer_window_seconds, "Seconds to accept");
   command->add_option("--work-window", flags.work_window_seconds, "Seconds to submit");
   command->add_option("--parallel-offers", flags.parallel_offers,
@@ -61,6 +62,16 @@ void DeclareProjectFlags(CLI::App* command, ProjectFlags& flags, bool with_kind)
                       "Share of tasks whose prelabel is not shown all the same; 0 means 0.1");
   command->add_option("--auto-accept", flags.auto_accept_accuracy,
                       "Complete tasks on prelabels proven right this often; 0 never");
+  command->add_option(
+      "--skill", flags.skills,
+      "A skill that contractors need; proven by a test where there is one; repeat it");
+  command->add_option("--test-skill", flags.test_skill,
+                      "The project is a test of this skill: its tasks are gold, who passes has it");
+  command->add_option("--questions", flags.questions, "Test: answers of a take");
+  command->add_option("--pass-mark", flags.pass_mark, "Test: share of right answers that passes");
+  command->add_option("--retake-after", flags.retake_after_days,
+                      "Test: days after which it may be taken again; 0 at once");
+  command->add_option("--takes", flags.takes, "Test: takes a contractor has");
 }
 
 absl::StatusOr<v1::ProjectSettings> SettingsFrom(const ProjectFlags& flags) {
@@ -104,6 +115,15 @@ absl::StatusOr<v1::ProjectSettings> SettingsFrom(const ProjectFlags& flags) {
   settings.mutable_model_loop()->set_show_prelabel(flags.show_prelabel);
   settings.mutable_model_loop()->set_blind_share(flags.blind_share);
   settings.mutable_model_loop()->set_auto_accept_accuracy(flags.auto_accept_accuracy);
+  for (const std::string& skill : flags.skills) settings.add_required_skills(skill);
+  if (flags.test_skill.empty()) return settings;
+  v1::QualificationTest& test = *settings.mutable_qualification();
+  test.set_skill(flags.test_skill);
+  test.set_questions(flags.questions);
+  test.set_pass_mark(flags.pass_mark);
+  test.set_takes(flags.takes);
+  *test.mutable_retake_after() =
+      TimeUtil::MillisecondsToDuration(static_cast<int64_t>(flags.retake_after_days * 86'400e3));
   return settings;
 }
 

@@ -21,7 +21,7 @@ struct ProjectFlags {
   int max_answers = 5;
   double target_confidence = 0.95;
   double adjudicate_below = 0;
-  int gold_answers = 3;
+  int gold_answers = 0;
   double offer_window_seconds = 60;
   double work_window_seconds = 600;
   bool review = false;
@@ -41,6 +41,12 @@ struct ProjectFlags {
   bool show_prelabel = false;
   double blind_share = 0;
   double auto_accept_accuracy = 0;
+  std::vector<std::string> skills;
+  std::string test_skill;  // The project is a test of it; empty: none, and the rest has no effect.
+  int questions = 10;
+  double pass_mark = 0.8;
+  double retake_after_days = 7;
+  int takes = 2;
 };
 
 // Declares the options on `command`; `flags` must outlive the parse.

@@ -1,4 +1,5 @@
-// fairlead task: end a task, or delete a contractor's answer to one that has ended.
+// fairlead task: end a task, take back gold that was wrong, or delete a contractor's answer to a
+// task that has ended.
 #include <iostream>
 #include <memory>
 
@@ -43,6 +44,18 @@ absl::Status Cancel(const GlobalOptions& globals, const TaskArguments& arguments
   return absl::OkStatus();
 }
 
+absl::Status Retract(const GlobalOptions& globals, const TaskArguments& arguments) {
+  RETURN_IF_ERROR(CheckName(arguments.task));
+  ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kClient));
+  v1::RetractGoldRequest request;
+  request.set_name(arguments.task);
+  request.set_reason(arguments.reason);
+  ASSIGN_OR_RETURN(const v1::Task task,
+                   client->Call(client->tasks(), &v1::TaskService::Stub::RetractGold, request));
+  Print(globals, task);
+  return absl::OkStatus();
+}
+
 absl::Status DeleteAnswer(const GlobalOptions& globals, const TaskArguments& arguments) {
   RETURN_IF_ERROR(CheckName(arguments.task));
   ASSIGN_OR_RETURN(const auto client, Client::Connect(globals, Speaker::kClient));
@@ -64,7 +77,7 @@ void AddTaskCommands(CommandLine& line) {
   auto arguments = std::make_shared<TaskArguments>();
   GlobalOptions& globals = line.globals;
   CLI::App* task = line.Add(
-      nullptr, "task", "Tasks: cancel, delete-answer",
+      nullptr, "task", "Tasks: cancel, retract, delete-answer",
       "fairlead task cancel tenants/acme/projects/prices/tasks/01hf3v6c9m2k4x8q0r5t7w1y3z");
   task->require_subcommand(1);
   CLI::App* cancel =
@@ -78,7 +91,14 @@ void AddTaskCommands(CommandLine& line) {
       "fairlead task delete-answer tenants/acme/projects/prices/tasks/01hf3v6c9m2k4x8q0r5t7w1y3z "
       "ana",
       [&globals, arguments] { return Finish(DeleteAnswer(globals, *arguments)); });
-  for (CLI::App* command : {cancel, deletion}) {
+  CLI::App* retraction = line.Add(
+      task, "retract",
+      "Take back a gold task whose answer was wrong: nobody is judged by it any more",
+      "fairlead task retract tenants/acme/projects/prices/tasks/01hf3v6c9m2k4x8q0r5t7w1y3z "
+      "--reason \"the price is 12.80\"",
+      [&globals, arguments] { return Finish(Retract(globals, *arguments)); });
+  retraction->add_option("--reason", arguments->reason, "Why; at most 1 KiB")->required();
+  for (CLI::App* command : {cancel, retraction, deletion}) {
     command->add_option("task", arguments->task, "The task's full name")->required();
   }
   deletion->add_option("contractor", arguments->contractor, "Whose answer, as in `explain`")

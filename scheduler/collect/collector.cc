@@ -158,6 +158,35 @@ absl::StatusOr<store::Conclusion> Collector::Decide(const store::TaskState& task
                            task.want};
 }
 
+absl::Status Collector::SetQuestionsApart(const std::string& slot, std::vector<std::string>& ids,
+                                          std::vector<store::Conclusion>& conclusions) const {
+  if (!tests_->has_tests()) return absl::OkStatus();
+  std::vector<redis::Arguments> reads;
+  reads.reserve(ids.size());
+  for (const std::string& id : ids) {
+    reads.push_back({"HMGET", redis::TaskKey(slot, id), "p", "v", "want", "have", "reports"});
+  }
+  ASSIGN_OR_RETURN(const std::vector<redis::Reply> replies,
+                   tasks_->caller().pool().Pipeline(reads));
+  std::vector<std::string> others;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const std::vector<redis::Reply>& f = replies[i].elements;
+    const bool goes_on = f.size() == 5 && tests_->IsTest(f[0].text) &&
+                         f[3].AsInt() < f[2].AsInt() && f[4].AsInt() < kReportsToDie;
+    if (goes_on) {
+      conclusions.push_back({{f[0].text, ids[i]},
+                             f[1].AsInt(),
+                             std::nullopt,
+                             "",
+                             static_cast<int32_t>(f[2].AsInt())});
+    } else {
+      others.push_back(std::move(ids[i]));
+    }
+  }
+  ids = std::move(others);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<int> Collector::RunShard(const std::string& slot, int limit) {
   ASSIGN_OR_RETURN(const redis::Reply dirty,
                    tasks_->caller().pool().Call(
@@ -165,8 +194,12 @@ absl::StatusOr<int> Collector::RunShard(const std::string& slot, int limit) {
   if (dirty.elements.empty()) return 0;
   std::vector<std::string> ids;
   for (const redis::Reply& id : dirty.elements) ids.push_back(id.text);
-  ASSIGN_OR_RETURN(const std::vector<store::TaskState> states, tasks_->LoadAll(slot, ids));
   std::vector<store::Conclusion> conclusions;
+  RETURN_IF_ERROR(SetQuestionsApart(slot, ids, conclusions));
+  std::vector<store::TaskState> states;
+  if (!ids.empty()) {
+    ASSIGN_OR_RETURN(states, tasks_->LoadAll(slot, ids));
+  }
   for (const store::TaskState& state : states) {
     absl::StatusOr<store::Conclusion> conclusion = Decide(state);
     if (conclusion.ok()) {

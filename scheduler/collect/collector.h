@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "scheduler/quality/calibration_book.h"
+#include "scheduler/quality/qualification_book.h"
 #include "scheduler/quality/score_book.h"
 #include "scheduler/store/redis_task_store.h"
 #include "scheduler/store/registry_view.h"
@@ -18,15 +19,24 @@ namespace fairlead::collect {
 class Collector {
  public:
   Collector(store::RedisTaskStore* tasks, const store::RegistryView* registry,
-            const quality::ScoreBook* scores, const quality::CalibrationBook* calibrations)
-      : tasks_(tasks), registry_(registry), scores_(scores), calibrations_(calibrations) {}
+            const quality::ScoreBook* scores, const quality::CalibrationBook* calibrations,
+            const quality::QualificationBook* tests)
+      : tasks_(tasks),
+        registry_(registry),
+        scores_(scores),
+        calibrations_(calibrations),
+        tests_(tests) {}
 
-  // Decides up to `limit` dirty tasks of every shard, oldest first, in three round trips a shard;
-  // returns how many.
+  // Decides up to `limit` dirty tasks of every shard, oldest first, in three round trips a shard
+  // (four where there are tests of skills); returns how many.
   absl::StatusOr<int> RunOnce(int limit);
 
  private:
   absl::StatusOr<int> RunShard(const std::string& slot, int limit);
+  // Takes the questions of tests that want more answers out of `ids` into `conclusions`: each has
+  // thousands of places, which need not be read for it.
+  absl::Status SetQuestionsApart(const std::string& slot, std::vector<std::string>& ids,
+                                 std::vector<store::Conclusion>& conclusions) const;
   absl::StatusOr<store::Conclusion> Decide(const store::TaskState& task) const;
   store::Conclusion Conclude(const store::TaskRef& ref, const store::v1::ProjectRecord& project,
                              const store::TaskState& task) const;
@@ -35,6 +45,7 @@ class Collector {
   const store::RegistryView* const registry_;
   const quality::ScoreBook* const scores_;
   const quality::CalibrationBook* const calibrations_;
+  const quality::QualificationBook* const tests_;
 };
 
 // The label of a task's answers as they stand, with the evidence they give about their authors.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/random/bernoulli_distribution.h"
 #include "absl/random/uniform_int_distribution.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/hash.h"
@@ -83,9 +84,11 @@ Dispatcher::Dispatcher(const DispatcherParts& parts, Policy policy)
       free_(policy_, StableHash64(policy_.version), kOfferWindowMs,
             [this](absl::string_view contractor, v1::TaskKind kind) {
               return parts_.scores->Score(contractor, kind);
-            }) {}
+            }),
+      tests_(parts.qualifications, parts.view) {}
 
 void Dispatcher::FollowContractors(int64_t now_ms) {
+  tests_.TouchDue(now_ms);
   for (const ContractorChange& change : parts_.view->TakeChanged(now_ms)) {
     const Presence& presence = change.presence;
     Availability there;
@@ -97,6 +100,7 @@ void Dispatcher::FollowContractors(int64_t now_ms) {
       there.skills.assign(record->skills().begin(), record->skills().end());
       there.min_pay_micros = static_cast<double>(record->min_pay_micros());
     }
+    tests_.AddTo(change.contractor, now_ms, there.skills);
     free_.Put(change.contractor, there, now_ms);
   }
 }
@@ -118,6 +122,7 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
     Project& project = projects_[key];
     project.prelabeller = Prelabeller(key, **record);
     project.record = *std::move(record);
+    if (tests_.IsTest(key)) project.questions = parts_.view->LoadOf(key).tasks;
     // A project that comes back does not collect the time it was away.
     Share& share = shares_[key];
     share.pass = std::max(share.pass, virtual_time_);
@@ -133,9 +138,16 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
   parts_.view->VisitWanting(limit, [&](const std::string& id, const LiveTask& live) {
     const auto found = projects_.find(live.project);
     if (found == projects_.end() || slow_.contains(id)) return true;
-    std::optional<ReadyTask> task = PlaceToOffer(id, live, found->second, now_ms);
+    Project& project = found->second;
+    // By lot, so that a take is not the same questions for everybody.
+    if (project.questions > SkillTests::kQuestionsARound &&
+        !absl::Bernoulli(gen_,
+                         SkillTests::kQuestionsARound / static_cast<double>(project.questions))) {
+      return false;
+    }
+    std::optional<ReadyTask> task = PlaceToOffer(id, live, project, now_ms);
     if (!task.has_value()) return false;
-    found->second.tasks.push_back(*std::move(task));
+    project.tasks.push_back(*std::move(task));
     return true;
   });
   return Interleave(now_ms);
@@ -156,14 +168,18 @@ std::optional<ReadyTask> Dispatcher::PlaceToOffer(const std::string& id, const L
   task.create_ms = live.create_ms;
   task.expire_ms = live.expire_ms;
   task.places = live.places_left();
-  task.parallel = std::max(1, project.record->settings().parallel_offers());
+  if (!project.record->settings().has_qualification()) {
+    task.parallel = std::max(1, project.record->settings().parallel_offers());
+  }
   // A confident prelabel leaves less to be learned from an answer.
   if (!live.gold) task.confidence = std::min(live.prelabel_confidence, kMaxPrelabelTrust);
   for (const auto& [contractor, place] : live.places) {
-    if (place.state() != store::v1::Placement::LAPSED &&
-        place.state() != store::v1::Placement::TAKEN) {
-      task.excluded.insert(contractor);
+    if (place.state() == store::v1::Placement::LAPSED ||
+        place.state() == store::v1::Placement::TAKEN) {
+      continue;
     }
+    // A question of a test knows thousands, most of whom are long gone.
+    if (free_.Find(contractor) != kNoSlot) task.excluded.insert(contractor);
   }
   for (const auto& [contractor, assignment] : live.ahead) task.excluded.insert(contractor);
   return task;
@@ -218,10 +234,8 @@ void Dispatcher::OfferBeside(absl::Span<const ReadyTask> tasks, int64_t now_ms,
       choices);
 }
 
-void Dispatcher::KeepWithinBudget(const std::string& key, Project& project, int64_t now_ms) {
-  const fairlead::v1::ProjectSettings& settings = project.record->settings();
-  if (settings.budget_micros() <= 0) return;
-  // In the order in which an offer becomes an answer, so that none is missed on its way.
+std::map<std::string, Dispatcher::Sent>& Dispatcher::Unseen(const std::string& key,
+                                                            int64_t now_ms) {
   std::map<std::string, Sent>& sent = sent_[key];
   for (auto it = sent.begin(); it != sent.end();) {
     const auto& [assignment, offer] = *it;
@@ -229,6 +243,27 @@ void Dispatcher::KeepWithinBudget(const std::string& key, Project& project, int6
                       parts_.view->HasSeen(offer.task, offer.contractor, assignment);
     it = over ? sent.erase(it) : std::next(it);
   }
+  return sent;
+}
+
+void Dispatcher::KeepWithinTakes(std::vector<Choice>& choices, int64_t now_ms) {
+  absl::flat_hash_set<std::pair<std::string, std::string>> asked;  // Test, contractor.
+  std::erase_if(choices, [&](const Choice& choice) {
+    const std::string& key = project_of_[choice.task];
+    if (!tests_.IsTest(key)) return false;
+    for (const auto& [assignment, offer] : Unseen(key, now_ms)) {
+      asked.emplace(key, offer.contractor);
+    }
+    return !asked.emplace(key, choice.contractor).second ||
+           !tests_.MayBeAsked(choice.contractor, key, now_ms);
+  });
+}
+
+void Dispatcher::KeepWithinBudget(const std::string& key, Project& project, int64_t now_ms) {
+  const fairlead::v1::ProjectSettings& settings = project.record->settings();
+  if (settings.budget_micros() <= 0) return;
+  // In the order in which an offer becomes an answer, so that none is missed on its way.
+  const std::map<std::string, Sent>& sent = Unseen(key, now_ms);
   const int64_t held = parts_.view->LoadOf(key).held;
   quality::Progress progress = parts_.spend->Of(key);
   progress.held = held + static_cast<int64_t>(sent.size());
@@ -254,8 +289,7 @@ std::vector<ReadyTask> Dispatcher::Interleave(int64_t now_ms) {
       task.alternatives = quality::Alternatives(settings.answer_schema());
       task.pay_micros =
           static_cast<double>(store::CurrentRate(*project.record).micros_per_annotation());
-      task.required_skills.assign(settings.required_skills().begin(),
-                                  settings.required_skills().end());
+      tests_.SetTerms(*project.record, task);
       task.weight = std::max(1, settings.weight());
     }
     // Gold first within a project: it is little, and everybody is measured by it.
@@ -315,7 +349,7 @@ absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choic
     *event.mutable_decision() = std::move(choice.decision);
     records.push_back(event.SerializeAsString());
     events.push_back(std::move(event));
-    if (settings.budget_micros() > 0) {
+    if (settings.budget_micros() > 0 || settings.has_qualification()) {
       sent_[key][terms.assignment] = {choice.task, choice.contractor, absl::ToUnixMillis(now)};
     }
     by_slot[parts_.tasks->topology().ShardOf(key)].push_back(std::move(terms));
@@ -363,7 +397,9 @@ absl::StatusOr<int> Dispatcher::RunOnce(absl::Time now) {
   if (choices.empty()) return 0;
   absl::flat_hash_set<std::string> unsure;
   for (const Choice& choice : choices) unsure.insert(choice.contractor);
-  absl::StatusOr<int> committed = Commit(now, std::move(choices), unsure);
+  KeepWithinTakes(choices, now_ms);
+  absl::StatusOr<int> committed = 0;
+  if (!choices.empty()) committed = Commit(now, std::move(choices), unsure);
   // The index counts them as offered something, which they were not.
   for (const std::string& contractor : unsure) parts_.view->Touch(contractor);
   return committed;

@@ -18,8 +18,10 @@
 #include "scheduler/dispatch/free_index.h"
 #include "scheduler/dispatch/matching.h"
 #include "scheduler/dispatch/policy.h"
+#include "scheduler/dispatch/skill_tests.h"
 #include "scheduler/dispatch/task_view.h"
 #include "scheduler/learn/prelabel_use.h"
+#include "scheduler/quality/qualification_book.h"
 #include "scheduler/quality/score_book.h"
 #include "scheduler/quality/spend_book.h"
 #include "scheduler/store/log_index.h"
@@ -34,6 +36,7 @@ struct DispatcherParts {
   const store::RegistryView* registry;
   const quality::ScoreBook* scores;
   const quality::SpendBook* spend;
+  const quality::QualificationBook* qualifications;
   RecordLog* log;
   store::LogIndex* index;
 };
@@ -64,9 +67,10 @@ class Dispatcher {
     std::vector<ReadyTask> tasks;
     std::optional<learn::Proven> prelabeller;  // Where waiting tasks are prelabelled.
     int adjudications = 0;                     // Places that only few may have.
+    int64_t questions = 0;                     // Of a test: its tasks; else 0.
   };
 
-  // An offer of a project with a budget that was sent to be committed.
+  // An offer that was sent to be committed, of a project with a budget or a test.
   struct Sent {
     std::string task, contractor;
     int64_t time_ms = 0;
@@ -87,6 +91,10 @@ class Dispatcher {
   void OfferBeside(absl::Span<const ReadyTask> tasks, int64_t now_ms,
                    std::vector<Choice>& choices);
   std::vector<ReadyTask> Interleave(int64_t now_ms);
+  // Of the project's offers that were sent, those that the view has not seen yet.
+  std::map<std::string, Sent>& Unseen(const std::string& key, int64_t now_ms);
+  // Leaves of a round's choices one question of a test to each who may be asked one.
+  void KeepWithinTakes(std::vector<Choice>& choices, int64_t now_ms);
   // Leaves of a project's tasks, in their order, the places that its budget can pay.
   void KeepWithinBudget(const std::string& key, Project& project, int64_t now_ms);
   quality::ContractorScore ScoreOf(const std::string& contractor, fairlead::v1::TaskKind kind,
@@ -110,6 +118,7 @@ class Dispatcher {
   std::map<std::string, LiveTask> slow_;  // Of the last look, by task; of no round but the next.
   int64_t looked_ms_ = 0;
   FreeIndex free_;
+  SkillTests tests_;
 };
 
 }  // namespace fairlead::dispatch

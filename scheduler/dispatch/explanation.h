@@ -20,8 +20,8 @@ struct Candidate {
   double quality_sampled = 0;
   Features features;
   double index = 0;
-  std::string
-      excluded_by;  // "answered_before", "matched_elsewhere", "quality_not_proven"; or empty.
+  // "answered_before", "matched_elsewhere", "quality_not_proven", "skill_not_proven"; or empty.
+  std::string excluded_by;
 };
 
 // The smallest change of one feature of the runner-up that puts it in front.

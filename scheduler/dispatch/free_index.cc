@@ -37,7 +37,7 @@ double PayClassOf(double pay_micros) {
 std::string KeyName(const BucketKey& key) {
   return absl::StrCat(static_cast<int>(key.kind), "/", key.alternatives, "/",
                       key.gold ? "gold/" : "/", key.pay_micros, "/", absl::StrJoin(key.skills, ","),
-                      "/", key.least_quality);
+                      "/", key.least_quality, "/", key.excluded_skill);
 }
 
 }  // namespace
@@ -135,14 +135,17 @@ uint32_t FreeIndex::SkillSet(std::vector<std::string> skills) {
       skill_numbers_.try_emplace(std::move(skills), static_cast<uint32_t>(skill_sets_.size()));
   if (fresh) {
     skill_sets_.push_back(&it->first);
-    for (auto& [key, bucket] : buckets_) bucket->admits.push_back(HasSkills(*bucket, it->second));
+    for (auto& [key, bucket] : buckets_) bucket->admits.push_back(SuitsSet(*bucket, it->second));
   }
   return it->second;
 }
 
-bool FreeIndex::HasSkills(const Bucket& bucket, uint32_t skills) const {
+bool FreeIndex::SuitsSet(const Bucket& bucket, uint32_t skills) const {
   const std::vector<std::string>& has = *skill_sets_[skills];
-  return std::includes(has.begin(), has.end(), bucket.key.skills.begin(), bucket.key.skills.end());
+  const std::string& excluded = bucket.key.excluded_skill;
+  return std::includes(has.begin(), has.end(), bucket.key.skills.begin(),
+                       bucket.key.skills.end()) &&
+         (excluded.empty() || !std::binary_search(has.begin(), has.end(), excluded));
 }
 
 bool FreeIndex::Admits(const Bucket& bucket, const Entry& entry) {
@@ -239,7 +242,7 @@ FreeIndex::Bucket& FreeIndex::BucketFor(const BucketKey& key, int64_t now_ms) {
 void FreeIndex::Populate(Bucket& bucket, int64_t now_ms) {
   bucket.ranks.GrowTo(slots_);
   for (uint32_t set = 0; set < skill_sets_.size(); ++set) {
-    bucket.admits.push_back(HasSkills(bucket, set));
+    bucket.admits.push_back(SuitsSet(bucket, set));
   }
   // What a contractor is at this kind of work stands in its other buckets already.
   std::vector<const Bucket*> others;

@@ -50,6 +50,7 @@ struct BucketKey {
   double pay_micros = 0;            // At most; see BucketFor().
   std::vector<std::string> skills;  // In order.
   double least_quality = 0;         // Of whom it is proven (score.h); 0: anybody's.
+  std::string excluded_skill;       // Nobody's who has it; empty: none.
 };
 
 class FreeIndex {
@@ -97,6 +98,10 @@ class FreeIndex {
   bool Present(Slot slot, int64_t now_ms);
   // Whether he is a member of the bucket with credit left.
   static bool In(const Bucket& bucket, Slot slot);
+  // Whether he has the skills that the bucket asks for, and not the one it excludes.
+  bool HasSkills(const Bucket& bucket, Slot slot) const {
+    return bucket.admits[entries_[slot].skills] != 0;
+  }
   // His standing in a bucket, the sample brought up to date.
   const Member& MemberAt(Bucket& bucket, Slot slot, int64_t now_ms);
   double QualityMeanOf(const Member& member) const;
@@ -152,7 +157,7 @@ class FreeIndex {
   double Scale(int64_t now_ms) const;
   void Rescale(int64_t now_ms);
   uint32_t SkillSet(std::vector<std::string> skills);
-  bool HasSkills(const Bucket& bucket, uint32_t skills) const;
+  bool SuitsSet(const Bucket& bucket, uint32_t skills) const;
   static bool Admits(const Bucket& bucket, const Entry& entry);
   static bool IsProven(const Bucket& bucket, const Member& shared);
   void Count(Slot slot, int sign);

@@ -12,7 +12,7 @@ namespace {
 // What a claim weighs in a window at most: above any other difference, but not so far that all
 // other values lie within an assignment's slack.
 constexpr double kWindowFloor = 30;
-constexpr size_t kMostUnproven = 3;  // Shown of those who may not adjudicate.
+constexpr size_t kMostUnproven = 3;  // Shown of those who have yet to prove something.
 
 double UrgencyOf(const ReadyTask& task, int64_t now_ms, const Policy& policy) {
   const double life = static_cast<double>(task.expire_ms - task.create_ms);
@@ -42,12 +42,14 @@ Floor FloorOf(uint64_t place_seed, const Policy& policy) {
 bool SameBucket(const ReadyTask& a, const ReadyTask& b) {
   return a.kind == b.kind && a.alternatives == b.alternatives && a.gold == b.gold &&
          a.pay_micros == b.pay_micros && a.required_skills == b.required_skills &&
-         a.least_quality == b.least_quality;
+         a.least_quality == b.least_quality && a.named_skills == b.named_skills &&
+         a.excluded_skill == b.excluded_skill;
 }
 
 BucketKey KeyOf(const ReadyTask& task) {
-  BucketKey key{task.kind,       AlternativesOf(task), task.gold,
-                task.pay_micros, task.required_skills, task.least_quality};
+  BucketKey key{task.kind,          AlternativesOf(task), task.gold,
+                task.pay_micros,    task.required_skills, task.least_quality,
+                task.excluded_skill};
   std::sort(key.skills.begin(), key.skills.end());
   return key;
 }
@@ -66,10 +68,12 @@ MatchRound::MatchRound(absl::Span<const ReadyTask> tasks, const Policy& policy, 
     FreeIndex::Bucket* bucket =
         repeats ? places_.back().bucket : &index_.BucketFor(KeyOf(task), now_ms);
     FreeIndex::Bucket* ordinary = nullptr;
-    if (task.least_quality > 0) {
+    if (task.least_quality > 0 || !task.named_skills.empty()) {
       BucketKey key = KeyOf(task);
       key.least_quality = 0;
-      ordinary = &index_.BucketFor(key, now_ms);
+      if (!task.named_skills.empty()) key.skills = task.named_skills;
+      std::sort(key.skills.begin(), key.skills.end());
+      ordinary = repeats ? places_.back().ordinary : &index_.BucketFor(key, now_ms);
     }
     const uint64_t task_seed = quality::MixSeeds(seed, StableHash64(task.task));
     const double urgency = UrgencyOf(task, now_ms, policy);
@@ -162,7 +166,8 @@ std::vector<Candidate> MatchRound::Unproven(const Place& place) {
     const Slot slot = walk.Next();
     if (slot == kNoSlot) break;
     if (FreeIndex::In(*place.bucket, slot) || !Takes(place, slot) || Had(place, slot)) continue;
-    unproven.push_back(Refused(slot, "quality_not_proven"));
+    unproven.push_back(Refused(
+        slot, index_.HasSkills(*place.bucket, slot) ? "quality_not_proven" : "skill_not_proven"));
     unproven.back().quality_mean = index_.QualityMeanOf(place.ordinary->ranks.at(slot));
   }
   return unproven;

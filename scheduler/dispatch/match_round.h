@@ -20,8 +20,9 @@ struct Place {
   const ReadyTask* task = nullptr;
   size_t task_number = 0;
   FreeIndex::Bucket* bucket = nullptr;
-  FreeIndex::Bucket* ordinary = nullptr;  // Of an adjudicator's place: the bucket without him.
-  uint64_t seed = 0;                      // Of its floor and its ties; stored with the decision.
+  // Where quality or a skill has to be proven: the bucket without that.
+  FreeIndex::Bucket* ordinary = nullptr;
+  uint64_t seed = 0;  // Of its floor and its ties; stored with the decision.
   double urgency = 1;
   Floor floor = Floor::kNone;
 };
@@ -61,8 +62,8 @@ class MatchRound {
   // id or arrival.
   bool Before(const Place& place, const Ranked& a, const Ranked& b) const;
   // Sorts `ranked` and writes the decision for the first of it. `refused` are those looked at in
-  // vain, `considered` how many were looked at in all; for an adjudicator's place those come to it
-  // who would be first without it.
+  // vain, `considered` how many were looked at in all; where quality or a skill has to be proven
+  // those come to it who would be first without that.
   Choice Decide(const Place& place, std::vector<Ranked>& ranked,
                 const std::vector<Candidate>& refused, size_t considered);
   // The place is his: what he has, and what all have, changes.

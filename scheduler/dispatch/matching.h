@@ -12,8 +12,9 @@
 // Floors: a seeded share of the places is kept for newcomers and another for those who have waited
 // beyond the window, wherever such a contractor is eligible. Nobody gets the same task twice, more
 // offers than his credit, a task without the skills it needs, or pay below his minimum. An
-// adjudicator's place goes to nobody of less than proven quality; the decision shows some of those
-// who were passed over for it ("quality_not_proven").
+// adjudicator's place goes to nobody of less than proven quality, and where a skill has to be
+// proven (skill_tests.h) nobody's word is taken for it; the decision shows some of those who were
+// passed over ("quality_not_proven", "skill_not_proven").
 #pragma once
 
 #include <cstdint>
@@ -45,8 +46,11 @@ struct ReadyTask {
   double confidence = 0;    // Of the likeliest answer so far, in [0, 1]; 0: nothing is known.
   absl::flat_hash_set<std::string> excluded;  // Contractors who had it.
   std::vector<std::string> required_skills;
-  double least_quality = 0;  // Of an adjudicator, proven at this kind of work; 0: anybody's.
-  double weight = 1;         // The project's; the caller's order has it already.
+  // Where some of them have to be proven: those by which they are named; else empty.
+  std::vector<std::string> named_skills;
+  std::string excluded_skill;  // Nobody's who has it; empty: none.
+  double least_quality = 0;    // Of an adjudicator, proven at this kind of work; 0: anybody's.
+  double weight = 1;           // The project's; the caller's order has it already.
 };
 
 struct Choice {

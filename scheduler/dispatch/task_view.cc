@@ -194,6 +194,9 @@ void TaskView::NoteContractors(const store::v1::Event& event) {
   for (const store::v1::Evidence& evidence : event.completed().evidence()) {
     touched_.insert(evidence.contractor());
   }
+  for (const store::v1::Evidence& evidence : event.gold_retracted().evidence()) {
+    touched_.insert(evidence.contractor());
+  }
 }
 
 void TaskView::Apply(const store::v1::Event& event, int64_t) {

@@ -41,7 +41,7 @@ absl::StatusOr<int64_t> RemoveDeleted(const store::LogIndex& index, DatasetManif
   absl::flat_hash_set<std::string> deleted;
   RETURN_IF_ERROR(index.VisitLabelled(
       manifest.model(), [&](const store::v1::TaskRecord& task, const store::v1::LabelRecord&) {
-        if (index.Erased(task.task())) deleted.insert(ItemOf(task));
+        if (index.BarredFromLearning(task.task())) deleted.insert(ItemOf(task));
       }));
   auto& items = *manifest.mutable_items();
   const auto kept = std::remove_if(items.begin(), items.end(),
@@ -66,7 +66,7 @@ absl::StatusOr<DatasetManifest> BuildDataset(const store::v1::ProjectRecord& pro
   absl::flat_hash_set<std::string> deleted;
   RETURN_IF_ERROR(index.VisitLabelled(project.project(), [&](const store::v1::TaskRecord& task,
                                                              const store::v1::LabelRecord& label) {
-    if (index.Erased(task.task())) deleted.insert(ItemOf(task));
+    if (index.BarredFromLearning(task.task())) deleted.insert(ItemOf(task));
     if (!task.has_gold() && label.answers() == 0) return;  // Decided by a model alone.
     if (!task.checks().empty()) {
       checked[task.checks()] = label;

@@ -18,13 +18,14 @@ namespace fairlead::learn {
 // prequential window; weight = the label's confidence. A task that checks another's label is no
 // item of its own: its label stands in the place of the other's. A label to which an answer was
 // deleted since is left out, and the one it stood in the place of; so is what a model decided
-// alone. Items in order of task id.
+// alone, and gold that was retracted. Items in order of task id.
 // O(labels), reads the record log.
 absl::StatusOr<store::v1::DatasetManifest> BuildDataset(const store::v1::ProjectRecord& project,
                                                         const store::LogIndex& index,
                                                         const store::v1::DatasetManifest* last);
 
-// Removes from `manifest` what an answer was deleted to; returns how many items. Reads the log.
+// Removes from `manifest` what an answer was deleted to, and retracted gold; returns how many
+// items. Reads the log.
 absl::StatusOr<int64_t> RemoveDeleted(const store::LogIndex& index,
                                       store::v1::DatasetManifest& manifest);
 

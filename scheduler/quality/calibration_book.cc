@@ -29,6 +29,15 @@ std::vector<batch::StatedConfidence> GoldCases(const v1::AnswerSchema& schema,
   return cases;
 }
 
+void CalibrationBook::Submitted(const store::v1::Event& event) {
+  const absl::StatusOr<store::SharedProjectRecord> project =
+      registry_->SharedProject(event.project());
+  if (project.ok() && (*project)->settings().has_qualification()) return;
+  for (const store::v1::TaskRecord& task : event.tasks_submitted().tasks()) {
+    if (task.has_gold()) open_[task.task()].gold = task.gold();
+  }
+}
+
 void CalibrationBook::Answered(const store::v1::Event& event) {
   const auto found = open_.find(event.key());
   if (found == open_.end()) return;
@@ -51,26 +60,39 @@ void CalibrationBook::Completed(const store::v1::Event& event, const OpenGold& g
                 static_cast<size_t>(limits.min_answers));
   if (cases.empty()) return;
   Project& project = projects_[event.project()];
-  project.gold.push_back(std::move(cases));
+  project.gold.push_back({event.key(), std::move(cases)});
   if (project.gold.size() > kMostGold) project.gold.pop_front();
   ++project.since_fit;
   const size_t size = project.gold.size();
   if (size < kLeastGold || (size >= kFitEachBelow && project.since_fit < size / kFitPart)) return;
+  Fit(project);
+}
+
+void CalibrationBook::Fit(Project& project) {
   std::vector<batch::StatedConfidence> all;
-  for (const auto& task : project.gold) all.insert(all.end(), task.begin(), task.end());
+  for (const Gold& gold : project.gold) all.insert(all.end(), gold.cases.begin(), gold.cases.end());
   project.fitted = batch::Calibration::Fit(all);
   project.since_fit = 0;
 }
 
+void CalibrationBook::Retracted(const store::v1::Event& event) {
+  const auto found = projects_.find(event.project());
+  if (found == projects_.end()) return;
+  Project& project = found->second;
+  const auto of_task = [&](const Gold& gold) { return gold.task == event.key(); };
+  if (std::erase_if(project.gold, of_task) == 0) return;
+  if (project.gold.size() >= kLeastGold) {
+    Fit(project);
+  } else {
+    project.fitted = batch::Calibration();
+  }
+}
+
 void CalibrationBook::Apply(const store::v1::Event& event, int64_t) {
   MutexLock lock(&mu_);
-  if (event.has_tasks_submitted()) {
-    for (const store::v1::TaskRecord& task : event.tasks_submitted().tasks()) {
-      if (task.has_gold()) open_[task.task()].gold = task.gold();
-    }
-    return;
-  }
+  if (event.has_tasks_submitted()) return Submitted(event);
   if (event.has_annotated()) return Answered(event);
+  if (event.has_gold_retracted()) return Retracted(event);
   const auto found = open_.find(event.key());
   if (found == open_.end()) return;
   if (event.has_prelabelled()) {

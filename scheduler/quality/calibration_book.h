@@ -8,7 +8,9 @@
 // events, so a restart comes to the same one; the fit itself is batch/calibration.h, which is
 // pulled towards changing nothing, and below 20 gold tasks changes nothing. Fitted anew with each
 // of the first 64 gold tasks, then after each sixteenth part more; the last 4,096 gold tasks count.
-// Free texts have no such confidence: theirs is a likeness, not a chance to be right.
+// Gold that is retracted counts no longer, at once.
+// Free texts have no such confidence: theirs is a likeness, not a chance to be right. A test of a
+// skill has no other tasks whose confidence could be calibrated: its gold is left out.
 #pragma once
 
 #include <cstddef>
@@ -56,15 +58,22 @@ class CalibrationBook final : public store::EventSink {
     std::vector<Vote> votes;  // With each contractor's quality when he answered.
     std::optional<ModelVote> model;
   };
+  struct Gold {
+    std::string task;
+    std::vector<batch::StatedConfidence> cases;
+  };
   struct Project {
-    std::deque<std::vector<batch::StatedConfidence>> gold;  // Oldest first.
+    std::deque<Gold> gold;  // Oldest first.
     size_t since_fit = 0;
     batch::Calibration fitted;
   };
 
+  void Submitted(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Answered(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Completed(const store::v1::Event& event, const OpenGold& gold)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Retracted(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  static void Fit(Project& project);
 
   const store::RegistryView* const registry_;
   const ScoreBook* const scores_;

@@ -49,6 +49,10 @@ LogNormal PaceOf(const ContractorScore& s, double fallback_seconds) {
               (s.pace_weight + kPaceVarianceWeight)};
 }
 
+bool SaysSomething(const store::v1::Evidence& e) {
+  return std::isfinite(e.right()) && std::isfinite(e.weight()) && e.weight() > 0;
+}
+
 // P(away | the offer lapsed after so many seconds).
 double AwayProbability(const ContractorScore& s, double seconds) {
   const double present = PresentProbability(s);
@@ -86,15 +90,32 @@ void Decay(int64_t now_ms, ContractorScore& s) {
 }
 
 void AddEvidence(const store::v1::Evidence& e, int64_t now_ms, ContractorScore& s) {
-  if (!std::isfinite(e.right()) || !std::isfinite(e.weight()) || e.weight() <= 0) return;
+  if (!SaysSomething(e)) return;
   const double right = std::clamp(e.right(), 0.0, 1.0);
   const double weight = std::min(e.weight(), 1.0);
   Decay(now_ms, s);
   s.right = s.right * kForgetAnswer + weight * right;
   s.wrong = s.wrong * kForgetAnswer + weight * (1 - right);
+  ++s.judged;
   if (!e.gold()) return;
   ++s.gold_seen;
   if (right >= 0.5) ++s.gold_right;
+}
+
+EvidenceMark MarkOf(const ContractorScore& s) { return {s.judged, s.last_ms}; }
+
+void RetractEvidence(const store::v1::Evidence& e, const EvidenceMark& mark, ContractorScore& s) {
+  if (!SaysSomething(e)) return;
+  const double right = std::clamp(e.right(), 0.0, 1.0);
+  const double left =
+      std::min(e.weight(), 1.0) *
+      std::pow(kForgetAnswer, static_cast<double>(std::max<int64_t>(s.judged - mark.judged, 0))) *
+      HalfLifeFactor(std::max<int64_t>(s.last_ms - mark.ms, 0), kQualityHalfLifeMs);
+  s.right = std::max(0.0, s.right - left * right);
+  s.wrong = std::max(0.0, s.wrong - left * (1 - right));
+  if (!e.gold()) return;
+  s.gold_seen = std::max<int64_t>(0, s.gold_seen - 1);
+  if (right >= 0.5) s.gold_right = std::max<int64_t>(0, s.gold_right - 1);
 }
 
 void AddPace(double active_seconds, ContractorScore& s) {

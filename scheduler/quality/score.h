@@ -35,6 +35,7 @@ inline constexpr int64_t kAcceptHalfLifeMs = 14LL * 86'400'000;
 // One contractor × one TaskKind; plain values, copyable; zeros mean nothing is known yet.
 struct ContractorScore {
   double right = 0, wrong = 0;  // Judged answers, by weight, decayed to last_ms.
+  int64_t judged = 0;           // How many answers were judged ever.
   int64_t annotations = 0;      // Accepted answers ever; counted by AddPace.
   int64_t gold_seen = 0, gold_right = 0;
   double log_pace_mean = 0;    // Of the natural logarithm of active seconds.
@@ -58,6 +59,18 @@ void Decay(int64_t now_ms, ContractorScore& s);
 // Folds one judged answer. Evidence that is not finite or without weight changes nothing; `right`
 // and `weight` are clamped to [0, 1].
 void AddEvidence(const store::v1::Evidence& e, int64_t now_ms, ContractorScore& s);
+
+// Where a judged answer stands in a score: what it takes to find what is left of it later.
+struct EvidenceMark {
+  int64_t judged = 0;  // Of the score right after it was folded,
+  int64_t ms = 0;      // and to when it was decayed.
+};
+EvidenceMark MarkOf(const ContractorScore& s);
+
+// Takes a judged answer out again: what time and later answers have left of it. The score is then
+// as if the answer had never been judged, but for what was forgotten for it: the answers before it
+// weigh half a per cent less than they would. Never below nothing; gold counts are corrected.
+void RetractEvidence(const store::v1::Evidence& e, const EvidenceMark& mark, ContractorScore& s);
 
 // Counts one accepted annotation and, where active_seconds is finite and above 0, its pace. The
 // residual is clipped at 2.5 log units: a coffee break is not a working speed. Half-life 50

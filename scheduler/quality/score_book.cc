@@ -8,8 +8,26 @@ ContractorScore& ScoreBook::ScoreOf(const std::string& contractor, fairlead::v1:
   return scores_[contractor][static_cast<int>(kind)];
 }
 
+void ScoreBook::Judge(const std::string& task, const store::v1::Evidence& evidence, int64_t now_ms,
+                      ContractorScore& score) {
+  AddEvidence(evidence, now_ms, score);
+  if (evidence.gold()) gold_[task].push_back({evidence, MarkOf(score)});
+}
+
+void ScoreBook::Retract(const std::string& task, fairlead::v1::TaskKind kind) {
+  const auto found = gold_.find(task);
+  if (found == gold_.end()) return;
+  for (const Judged& judged : found->second) {
+    RetractEvidence(judged.evidence, judged.mark, ScoreOf(judged.evidence.contractor(), kind));
+  }
+  gold_.erase(found);
+}
+
 void ScoreBook::Apply(const store::v1::Event& event, int64_t) {
-  if (!event.has_annotated() && !event.has_completed() && !event.has_placement()) return;
+  if (!event.has_annotated() && !event.has_completed() && !event.has_placement() &&
+      !event.has_gold_retracted()) {
+    return;
+  }
   const absl::StatusOr<store::SharedProjectRecord> project =
       registry_->SharedProject(event.project());
   if (!project.ok()) return;
@@ -25,10 +43,16 @@ void ScoreBook::Apply(const store::v1::Event& event, int64_t) {
     AddPace(static_cast<double>(std::max<int64_t>(active_ms, 1)) / 1000, score);
     AddOfferOutcome(true, static_cast<double>(record.accepted_ms() - record.offered_ms()) / 1000,
                     event.time_ms(), score);
-  } else if (event.has_completed()) {
-    for (const store::v1::Evidence& evidence : event.completed().evidence()) {
-      AddEvidence(evidence, event.time_ms(), ScoreOf(evidence.contractor(), kind));
+    if (const auto evidence = tests_->EvidenceOf(event); evidence.has_value()) {
+      Judge(event.key(), *evidence, event.time_ms(), score);
     }
+  } else if (event.has_completed()) {
+    if ((*project)->settings().has_qualification()) return;  // Judged answer by answer.
+    for (const store::v1::Evidence& evidence : event.completed().evidence()) {
+      Judge(event.key(), evidence, event.time_ms(), ScoreOf(evidence.contractor(), kind));
+    }
+  } else if (event.has_gold_retracted()) {
+    Retract(event.key(), kind);
   } else if (event.placement().state() == store::v1::Placement::LAPSED) {
     const store::v1::Placement& place = event.placement();
     AddOfferOutcome(false, static_cast<double>(place.deadline_ms() - place.offered_ms()) / 1000,

@@ -116,6 +116,7 @@ bool DecodeBody(const std::string& kind, const Fields& fields, v1::Event& event)
   if (kind == "erase") return event.mutable_erased()->ParseFromString(record);
   if (kind == "orphan") return DecodeAnnotation(fields, event, *event.mutable_orphaned());
   if (kind == "complete") return event.mutable_completed()->ParseFromString(record);
+  if (kind == "retract") return event.mutable_gold_retracted()->ParseFromString(record);
   if (kind == "end") {
     event.mutable_ended()->set_state(TaskStateOf(fields.Text("st")));
     event.mutable_ended()->set_reason(record);

@@ -35,7 +35,7 @@ void LogIndex::Apply(const v1::Event& event, int64_t position) {
   if (event.key().empty() || event.project().empty()) return;
   Task& task = tasks_[event.key()];
   task.events.push_back(position);
-  if (event.has_erased()) task.erased = true;
+  if (event.has_erased() || event.has_gold_retracted()) task.barred = true;
   if (const v1::AnnotationRecord* work = PaidWork(event); work != nullptr) {
     last_pay_seq_[event.slot()] = event.seq();
     contractors_[work->contractor()].push_back(position);
@@ -233,10 +233,10 @@ absl::Status LogIndex::VisitLabelled(
   return absl::OkStatus();
 }
 
-bool LogIndex::Erased(absl::string_view task) const {
+bool LogIndex::BarredFromLearning(absl::string_view task) const {
   MutexLock lock(&mu_);
   const auto found = tasks_.find(task);
-  return found != tasks_.end() && found->second.erased;
+  return found != tasks_.end() && found->second.barred;
 }
 
 absl::Status ReplayLog(RecordLog& log, const std::vector<EventSink*>& sinks) {

@@ -64,8 +64,9 @@ class LogIndex final : public EventSink {
   absl::Status VisitLabelled(
       absl::string_view project,
       const std::function<void(const v1::TaskRecord&, const v1::LabelRecord&)>& visit) const;
-  // Whether an answer to the task was deleted.
-  bool Erased(absl::string_view task) const;
+  // Whether no model may learn from the task, or be judged by it, any more: an answer to it was
+  // deleted, or it was gold and was retracted.
+  bool BarredFromLearning(absl::string_view task) const;
 
  private:
   struct Project {
@@ -77,7 +78,7 @@ class LogIndex final : public EventSink {
     int64_t submit = -1;
     int64_t complete = -1;
     bool gold = false;
-    bool erased = false;
+    bool barred = false;
     std::vector<int64_t> events;
   };
 

@@ -365,6 +365,7 @@ absl::StatusOr<uint64_t> MemoryTaskStore::Replay(const TaskRef& ref, absl::Time 
   if (entry == nullptr) return NoSuchTask(ref.task);
   if (entry->state.state != Task::DEAD)
     return NotDead(ref.task, Task::State_Name(entry->state.state));
+  if (entry->state.has_label) return IsRetracted(ref.task);
   entry->state.reports = 0;
   entry->state.end_reason.clear();
   entry->state.record.set_expire_ms(absl::ToUnixMillis(expire));
@@ -390,6 +391,20 @@ absl::StatusOr<uint64_t> MemoryTaskStore::Erase(const TaskRef& ref,
     return NoSuchAnnotation(ref.task, left.contractor());
   }
   place->second.annotation = left;
+  return entry->last_seq = Emit(ref.project);
+}
+
+absl::StatusOr<uint64_t> MemoryTaskStore::Retract(const TaskRef& ref,
+                                                  const v1::LabelRecord& label) {
+  MutexLock lock(&mu_);
+  Entry* entry = Find(ref);
+  if (entry == nullptr) {
+    if (tasks_.find(ref.task) != tasks_.end()) return NoSuchTask(ref.task);
+    return Emit(ref.project);
+  }
+  if (!entry->ended()) return NotEnded(ref.task, Task::State_Name(entry->state.state));
+  entry->state.label = label;
+  entry->state.has_label = true;
   return entry->last_seq = Emit(ref.project);
 }
 

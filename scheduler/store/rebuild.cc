@@ -78,6 +78,7 @@ void ShardFold::TaskCommands(const std::string& id, const TaskFold& task,
                            "reports", absl::StrCat(task.reporters.size()),
                            "rec",     record.SerializeAsString()};
   if (task.has_prelabel) hash.insert(hash.end(), {"pre", task.prelabel.SerializeAsString()});
+  if (task.has_label) hash.insert(hash.end(), {"lab", task.label.SerializeAsString()});
   if (!task.end_reason.empty()) hash.insert(hash.end(), {"why", task.end_reason});
   if (task.ended()) hash.insert(hash.end(), {"es", absl::StrCat(task.last_seq)});
   out.push_back(std::move(hash));

@@ -259,6 +259,7 @@ absl::StatusOr<uint64_t> RedisTaskStore::Replay(const TaskRef& ref, absl::Time e
   if (outcome.code == "STATE") {
     return NotDead(ref.task, outcome.Text(0));
   }
+  if (outcome.code == "RETRACTED") return IsRetracted(ref.task);
   return Unexpected("replay", outcome);
 }
 
@@ -270,6 +271,13 @@ absl::StatusOr<uint64_t> RedisTaskStore::Erase(const TaskRef& ref,
   if (outcome.code == "STATE") return NotEnded(ref.task, outcome.Text(0));
   if (outcome.code == "NO_ANSWER") return NoSuchAnnotation(ref.task, left.contractor());
   return Unexpected("erase", outcome);
+}
+
+absl::StatusOr<uint64_t> RedisTaskStore::Retract(const TaskRef& ref, const v1::LabelRecord& label) {
+  ASSIGN_OR_RETURN(Outcome outcome, InvokeTask("retract", ref, {label.SerializeAsString()}));
+  if (outcome.ok()) return outcome.seq;
+  if (outcome.code == "STATE") return NotEnded(ref.task, outcome.Text(0));
+  return Unexpected("retract", outcome);
 }
 
 absl::StatusOr<bool> RedisTaskStore::Archive(const TaskRef& ref, const ArchiveTerms& terms) {

@@ -53,6 +53,7 @@ class RedisTaskStore final : public TaskStore {
   absl::Status Start(const TaskRef& ref) override;
   absl::StatusOr<uint64_t> Replay(const TaskRef& ref, absl::Time expire) override;
   absl::StatusOr<uint64_t> Erase(const TaskRef& ref, const v1::AnnotationRecord& left) override;
+  absl::StatusOr<uint64_t> Retract(const TaskRef& ref, const v1::LabelRecord& label) override;
   absl::StatusOr<bool> Archive(const TaskRef& ref, const ArchiveTerms& terms) override;
   absl::StatusOr<TaskState> Load(const TaskRef& ref) const override;
   absl::StatusOr<ProjectCounts> Counts(absl::string_view project) const override;

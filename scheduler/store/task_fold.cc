@@ -16,6 +16,7 @@ void TaskFold::Apply(const v1::Event& event) {
   if (event.seq() <= last_seq) return;
   last_seq = event.seq();
   if (event.has_erased()) return Erase(event.erased());
+  if (event.has_gold_retracted()) return SetLabel(event.gold_retracted());
   version = event.version();
   want = event.want();
   if (event.has_annotated()) annotations.push_back(event.annotated());
@@ -36,14 +37,16 @@ void TaskFold::Apply(const v1::Event& event) {
     end_ms = event.time_ms();
     end_reason = event.ended().reason();
   }
-  if (event.has_completed()) {
-    label = event.completed();
-    has_label = true;
-  }
+  if (event.has_completed()) SetLabel(event.completed());
   // Whether a delayed task has begun is not in the log; having an answer says so.
   if (!ended() && (state != Task::DELAYED || !annotations.empty())) {
     state = annotations.empty() ? Task::READY : Task::OPEN;
   }
+}
+
+void TaskFold::SetLabel(const v1::LabelRecord& given) {
+  label = given;
+  has_label = true;
 }
 
 void TaskFold::Erase(const v1::AnnotationRecord& left) {

@@ -34,6 +34,7 @@ struct TaskFold {
   TaskState ToState() const;
 
  private:
+  void SetLabel(const v1::LabelRecord& given);
   void Erase(const v1::AnnotationRecord& left);
 };
 

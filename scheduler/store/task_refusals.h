@@ -79,4 +79,9 @@ inline absl::Status NotDead(absl::string_view task, absl::string_view state) {
   return StateRefusal("STATE_NOT_DEAD", absl::StrCat("task ", task, " is ", state));
 }
 
+inline absl::Status IsRetracted(absl::string_view task) {
+  return StateRefusal("STATE_RETRACTED",
+                      absl::StrCat("task ", task, " was gold and was retracted: add it anew"));
+}
+
 }  // namespace fairlead::store

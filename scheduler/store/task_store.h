@@ -143,12 +143,15 @@ class TaskStore {
   // OK and no effect when the task has ended.
   virtual absl::Status Prelabel(const TaskRef& ref, const v1::PrelabelRecord& record) = 0;
   virtual absl::Status Start(const TaskRef& ref) = 0;
-  // FAILED_PRECONDITION / STATE_NOT_DEAD.
+  // FAILED_PRECONDITION / STATE_NOT_DEAD, or STATE_RETRACTED for gold that was.
   virtual absl::StatusOr<uint64_t> Replay(const TaskRef& ref, absl::Time expire) = 0;
   // An ended task's answer by `left.contractor()` is replaced by `left`, what is kept of it. The
   // caller has found the task: one that has left the store is none that it never had. NOT_FOUND,
   // also ANNOTATION_NOT_FOUND; FAILED_PRECONDITION / STATE_NOT_TERMINAL.
   virtual absl::StatusOr<uint64_t> Erase(const TaskRef& ref, const v1::AnnotationRecord& left) = 0;
+  // An ended gold task gets `label`, which says why it was taken back. The caller has found the
+  // task, as for Erase. NOT_FOUND; FAILED_PRECONDITION / STATE_NOT_TERMINAL.
+  virtual absl::StatusOr<uint64_t> Retract(const TaskRef& ref, const v1::LabelRecord& label) = 0;
   // An ended task leaves the store; the project's counts stay. False when the terms are not met
   // (yet), or it has left already.
   virtual absl::StatusOr<bool> Archive(const TaskRef& ref, const ArchiveTerms& terms) = 0;

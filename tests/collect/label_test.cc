@@ -33,7 +33,8 @@ class LabelTest : public ::testing::Test {
   store::v1::ProjectRecord project_;
   store::TaskState task_;
   store::RegistryView registry_;
-  quality::ScoreBook scores_{&registry_};
+  quality::QualificationBook tests_;
+  quality::ScoreBook scores_{&registry_, &tests_};
   int64_t now_ms_ = kStartMs;
 };
 

@@ -245,6 +245,54 @@ TEST(MatchingTest, AnAdjudicatorsPlaceGoesToTheProven) {
   }
 }
 
+// Whose skill is not proven is passed over, in both ways to choose, and the explanation says so.
+TEST(MatchingTest, NobodysWordIsTakenForASkillThatIsToBeProven) {
+  for (const int contractors : {4, 60}) {
+    SCOPED_TRACE(contractors);
+    Snapshot s;
+    for (int i = 0; i < contractors; ++i) {
+      s.contractors.push_back(Contractor(i, 90, 1));
+      if (i > 0) s.contractors[i].skills = {"latin"};
+    }
+    s.contractors.push_back(Contractor(contractors, 5, 5));
+    s.contractors.back().skills = {"acme/latin"};
+    s.tasks = {Task(0)};
+    s.tasks[0].required_skills = {"acme/latin"};
+    s.tasks[0].named_skills = {"latin"};
+    const auto choices = Match(s, DefaultPolicy(), 3, 10);
+    ASSERT_EQ(choices.size(), 1u);
+    EXPECT_EQ(choices[0].contractor, absl::StrCat("w", contractors));
+    const v1::Decision& decision = choices[0].decision;
+    EXPECT_EQ(std::count_if(decision.candidates().begin(), decision.candidates().end(),
+                            [](const auto& c) { return c.excluded_by() == "skill_not_proven"; }),
+              3);
+    for (const auto& candidate : decision.candidates()) {
+      EXPECT_NE(candidate.contractor(), "w0") << "who does not even say so is not shown";
+    }
+    EXPECT_FALSE(decision.adjudication());
+    EXPECT_TRUE(Replay(decision).ok());
+  }
+}
+
+TEST(MatchingTest, AnExcludedSkillKeepsATaskFromWhoHasIt) {
+  for (const int contractors : {2, 60}) {
+    Snapshot s;
+    for (int i = 0; i < contractors; ++i) {
+      s.contractors.push_back(Contractor(i, 90, 1));
+      s.contractors[i].skills = {"!acme/latin-test", "greek"};
+    }
+    s.contractors[1].skills = {"greek"};
+    s.tasks = {Task(0), Task(1)};
+    s.tasks[0].excluded_skill = "!acme/latin-test";
+    s.tasks[1].excluded.insert("w1");
+    const auto choices = Match(s, DefaultPolicy(), 3, 10);
+    ASSERT_EQ(choices.size(), 2u);
+    for (const Choice& choice : choices) {
+      EXPECT_EQ(choice.task == "t0", choice.contractor == "w1");
+    }
+  }
+}
+
 // Fair order stands above the sum of the indices.
 TEST(MatchingTest, EarlierTasksAreServedWhereContractorsAreFew) {
   Snapshot s;

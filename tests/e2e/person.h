@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "fairlead/v1/contractor_service.grpc.pb.h"
 #include "scheduler/cli/client.h"
@@ -22,6 +23,12 @@ class Person {
         token_(token),
         caller_(address, token, "dev") {}
 
+  void Enrol(const std::vector<std::string>& skills) {
+    v1::EnrolRequest request;
+    for (const std::string& skill : skills) request.mutable_contractor()->add_skills(skill);
+    auto enrolled = caller_.Call(stub_.get(), &v1::ContractorService::Stub::Enrol, request);
+    ASSERT_OK(enrolled) << enrolled.status();
+  }
   void Online(int credit) {
     v1::SetAvailabilityRequest request;
     request.set_credit(credit);
@@ -36,13 +43,18 @@ class Person {
     EXPECT_TRUE(offers.ok() && offers->offers_size() > 0) << "no offer came";
     return offers.ok() && offers->offers_size() > 0 ? offers->offers(0) : v1::Offer();
   }
-  // An offer that is there or comes at once.
-  std::optional<v1::Offer> TryNextOffer() {
+  // Offers that are there or come at once.
+  std::vector<v1::Offer> Offers() {
     v1::PollOffersRequest request;
     request.mutable_wait()->set_nanos(50'000'000);
     auto offers = caller_.Call(stub_.get(), &v1::ContractorService::Stub::PollOffers, request);
-    if (!offers.ok() || offers->offers_size() == 0) return std::nullopt;
-    return offers->offers(0);
+    if (!offers.ok()) return {};
+    return {offers->offers().begin(), offers->offers().end()};
+  }
+  std::optional<v1::Offer> TryNextOffer() {
+    const std::vector<v1::Offer> offers = Offers();
+    if (offers.empty()) return std::nullopt;
+    return offers[0];
   }
   absl::StatusOr<v1::Assignment> Accept(const v1::Offer& offer) {
     v1::AcceptOfferRequest request;

@@ -78,6 +78,10 @@ class FaultyTaskStore final : public store::TaskStore {
                                  const store::v1::AnnotationRecord& left) override {
     return Run([&] { return inner_->Erase(ref, left); });
   }
+  absl::StatusOr<uint64_t> Retract(const store::TaskRef& ref,
+                                   const store::v1::LabelRecord& label) override {
+    return Run([&] { return inner_->Retract(ref, label); });
+  }
   absl::StatusOr<bool> Archive(const store::TaskRef& ref,
                                const store::ArchiveTerms& terms) override {
     return Run([&] { return inner_->Archive(ref, terms); });

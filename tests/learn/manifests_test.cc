@@ -106,6 +106,23 @@ TEST_F(ManifestTest, WhatAModelDecidedAloneTeachesNothing) {
   EXPECT_EQ(index_->LabelCount("t/p"), 1);
 }
 
+TEST_F(ManifestTest, RetractedGoldIsGone) {
+  for (const char* task : {"a", "b"}) {
+    Submit(task);
+    Complete(task, "12.30", 1);
+  }
+  auto before = BuildDataset(project_, *index_, nullptr);
+  ASSERT_TRUE(before.ok());
+  store::v1::Event event;
+  event.set_project("t/p");
+  event.set_key("a");
+  event.mutable_gold_retracted()->set_retracted("12.80");
+  Apply(event);
+  EXPECT_EQ(Items().count("a"), 0u);
+  EXPECT_EQ(Items().size(), 1u);
+  EXPECT_EQ(RemoveDeleted(*index_, *before).value(), 1);
+}
+
 TEST_F(ManifestTest, WhatAnAnswerWasDeletedToIsGone) {
   for (const char* task : {"a", "b", "c"}) {
     Submit(task);

@@ -187,7 +187,8 @@ class BookTest : public ::testing::Test {
   }
 
   store::RegistryView registry_;
-  ScoreBook scores_{&registry_};
+  QualificationBook tests_;
+  ScoreBook scores_{&registry_, &tests_};
   CalibrationBook book_{&registry_, &scores_};
 };
 
@@ -206,6 +207,27 @@ TEST_F(BookTest, WhatWasNotCompletedOrIsNoGoldTellsNothing) {
   event.mutable_completed()->set_task("ordinary");
   for (int i = 0; i < 60; ++i) Apply(event);
   EXPECT_TRUE(book_.Of("p").identity());
+}
+
+TEST_F(BookTest, RetractedGoldTellsNothing) {
+  for (int i = 0; i < 40; ++i) AnswerGold(i, i < 19 ? "b" : "a");
+  const double doubted = book_.Of("p")(0.95);
+  for (int i = 0; i < 19; ++i) {
+    store::v1::Event event = About(absl::StrCat("g", i));
+    event.mutable_gold_retracted()->set_retracted("b is right");
+    Apply(event);
+    Apply(event);
+  }
+  EXPECT_GT(book_.Of("p")(0.95), doubted + 0.1);
+  store::v1::Event event = About("g39");
+  event.mutable_gold_retracted()->set_retracted("b is right");
+  Apply(event);
+  Apply(About("g38"));
+  EXPECT_FALSE(book_.Of("p").identity()) << "twenty are left";
+  event = About("g38");
+  event.mutable_gold_retracted()->set_retracted("b is right");
+  Apply(event);
+  EXPECT_TRUE(book_.Of("p").identity()) << "nineteen are not enough";
 }
 
 TEST_F(BookTest, TheFitFollowsTheGold) {

@@ -56,6 +56,54 @@ TEST(BetaTest, SamplesFollowTheDistributionAndTheirSeed) {
   EXPECT_NEAR(static_cast<double>(below_median) / n, 0.5, 0.015);
 }
 
+// Whatever came before, between and after: what stays of a retracted answer is that it was
+// forgotten for.
+TEST(ScoreTest, ARetractedAnswerIsAsIfItHadNeverBeenJudgedButForTheForgetting) {
+  std::mt19937 rng(20261127);
+  const auto uniform = [&] { return std::uniform_real_distribution<>(0, 1)(rng); };
+  for (int run = 0; run < 200; ++run) {
+    const int answers = 1 + static_cast<int>(uniform() * 60);
+    const auto wrong_gold = static_cast<int>(uniform() * answers);
+    ContractorScore with, without;
+    const store::v1::Evidence retracted = Judged(uniform(), 1, /*gold=*/true);
+    EvidenceMark mark;
+    int64_t now_ms = 1'800'000'000'000;
+    for (int i = 0; i < answers; ++i) {
+      now_ms += static_cast<int64_t>(uniform() * 20 * kDay);
+      if (i == wrong_gold) {
+        AddEvidence(retracted, now_ms, with);
+        mark = MarkOf(with);
+        Decay(now_ms, without);
+        without.right *= kForgetAnswer;
+        without.wrong *= kForgetAnswer;
+        continue;
+      }
+      const store::v1::Evidence other = Judged(uniform(), uniform(), uniform() < 0.3);
+      AddEvidence(other, now_ms, with);
+      AddEvidence(other, now_ms, without);
+    }
+    RetractEvidence(retracted, mark, with);
+    EXPECT_NEAR(with.right, without.right, 1e-9);
+    EXPECT_NEAR(with.wrong, without.wrong, 1e-9);
+    EXPECT_EQ(with.gold_seen, without.gold_seen);
+    EXPECT_EQ(with.gold_right, without.gold_right);
+  }
+}
+
+TEST(ScoreTest, NothingFallsBelowNothingByRetracting) {
+  ContractorScore score;
+  AddEvidence(Judged(1, 1, /*gold=*/true), 1, score);
+  const EvidenceMark mark = MarkOf(score);
+  for (int i = 0; i < 3; ++i) RetractEvidence(Judged(1, 1, /*gold=*/true), mark, score);
+  RetractEvidence(Judged(NAN), mark, score);
+  RetractEvidence(Judged(1, INFINITY), mark, score);
+  EXPECT_EQ(score.right, 0);
+  EXPECT_EQ(score.wrong, 0);
+  EXPECT_EQ(score.gold_seen, 0);
+  EXPECT_EQ(score.gold_right, 0);
+  EXPECT_EQ(Quality(score).mean, Quality(ContractorScore()).mean);
+}
+
 TEST(ScoreTest, PriorIsThePublishedOne) {
   const Interval q = Quality(ContractorScore());
   EXPECT_DOUBLE_EQ(q.mean, 0.75);

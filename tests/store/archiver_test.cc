@@ -227,6 +227,29 @@ TEST_F(ArchiverTest, ARebuildLeavesInTheLogWhatHasEnded) {
   EXPECT_TRUE(absl::IsUnavailable(archive_->Load(Ref("open")).status()));
 }
 
+TEST_F(ArchiverTest, RetractedGoldIsReadFromTheLogAndRebuiltAsSuch) {
+  store::v1::LabelRecord label;
+  label.set_retracted("the price is 12.80");
+  Complete("left", "ann");
+  End("dead", Task::DEAD);
+  backend_->clock().Advance(absl::Hours(24 * 8));
+  ASSERT_EQ(RunOnce(), 1);
+  ASSERT_OK(tasks().Retract(Ref("left"), label));
+  ASSERT_OK(tasks().Retract(Ref("dead"), label));
+  AwaitLogged();
+  auto left = archive_->Load(Ref("left"));
+  ASSERT_OK(left);
+  EXPECT_EQ(left->state, Task::COMPLETED);
+  EXPECT_EQ(left->label.retracted(), "the price is 12.80");
+  backend_->gate().Close();
+  follower_->Quiesce();
+  ASSERT_OK(store::Rebuild(backend_->pool(), *log_, *index_, tasks().topology(), {"s0"}));
+  auto dead = tasks().Load(Ref("dead"));
+  ASSERT_OK(dead);
+  EXPECT_EQ(dead->label.retracted(), "the price is 12.80");
+  EXPECT_EQ(dead->state, Task::DEAD);
+}
+
 TEST(RetentionTest, ASettingThatMakesNoSenseIsNamed) {
   EXPECT_OK(Retention().Validate());
   Retention retention;

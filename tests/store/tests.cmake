@@ -4,7 +4,8 @@ add_library(fairlead_task_backend STATIC store/shard_check.cc store/task_backend
 target_link_libraries(fairlead_task_backend PUBLIC fairlead_options fairlead_store
   fairlead_test_support GTest::gtest)
 fairlead_test(task_store_contract_test
-  SOURCES store/slot_functions_test.cc store/task_store_contract_test.cc
+  SOURCES store/retract_contract_test.cc store/slot_functions_test.cc
+    store/task_store_contract_test.cc
   DEPS fairlead_task_backend
   LABEL contract)
 fairlead_test(task_retention_test

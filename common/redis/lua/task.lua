@@ -451,13 +451,15 @@ local function start(keys, argv)
   return {'OK', now, emit_task(keys, argv, now, 'start', t)}
 end
 
--- replay: a DEAD task is offered again, one answer more than it has. ARGV 5 expiry ms. Code: STATE.
+-- replay: a DEAD task is offered again, one answer more than it has. ARGV 5 expiry ms. Codes: STATE,
+-- RETRACTED (it was gold, and wrong: the only label that a dead task has).
 local function replay(keys, argv)
   local now = now_of(argv)
   if fenced(keys, argv) then return {'INCARNATION', now, 0} end
   local t = read_task(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   if t.st ~= 'DEAD' then return {'STATE', now, 0, t.st} end
+  if redis.call('HEXISTS', keys[K.task], 'lab') == 1 then return {'RETRACTED', now, 0} end
   redis.call('HSET', keys[K.task], 'reports', 0, 'exp', argv[5])
   redis.call('HDEL', keys[K.task], 'why', 'es')
   redis.call('ZREM', keys[K.dead], argv[3])
@@ -486,6 +488,22 @@ local function erase(keys, argv)
   if redis.call('HEXISTS', keys[K.places], 'ann:' .. c) == 0 then return {'NO_ANSWER', now, 0} end
   redis.call('HSET', keys[K.places], 'ann:' .. c, argv[6])
   return {'OK', now, note_last(keys, emit_task(keys, argv, now, 'erase', t, 'c', c, 'r', argv[6]))}
+end
+
+-- retract: an ended gold task's label is replaced by one that says why it was taken back.
+-- ARGV 5 record (LabelRecord). The caller has found the task, in the record log if it has left Redis.
+-- Code: STATE (goes on).
+local function retract(keys, argv)
+  local now = now_of(argv)
+  if fenced(keys, argv) then return {'INCARNATION', now, 0} end
+  local t = read_task(keys, argv)
+  if not t then
+    if redis.call('EXISTS', keys[K.task]) == 1 then return {'NOT_FOUND', now, 0} end
+    return {'OK', now, emit(keys, now, 'retract', 'id', argv[3], 'p', argv[4], 'r', argv[5])}
+  end
+  if not TERMINAL[t.st] then return {'STATE', now, 0, t.st} end
+  redis.call('HSET', keys[K.task], 'lab', argv[5])
+  return {'OK', now, note_last(keys, emit_task(keys, argv, now, 'retract', t, 'r', argv[5]))}
 end
 
 -- archive: an ended task leaves Redis, when the record log holds everything of it: reads fall
@@ -529,4 +547,5 @@ define('fl_task_set_want', {keys = 14, args = 'nsssnp', flags = OOM}, set_want)
 define('fl_task_prelabel', {keys = 14, args = 'nssss', flags = OOM}, prelabel)
 define('fl_task_start', {keys = 14, args = 'nsss', flags = OOM}, start)
 define('fl_task_erase', {keys = 14, args = 'nsssss', flags = OOM}, erase)
+define('fl_task_retract', {keys = 14, args = 'nssss', flags = OOM}, retract)
 define('fl_task_archive', {keys = 14, args = 'nssssnn', flags = OOM}, archive)
