@@ -133,6 +133,7 @@ v1::Answer CorruptAnswer(const v1::Answer& truth, const v1::AnswerSchema& schema
           std::clamp(truth.rating() + shift, schema.min_rating(), schema.max_rating()));
       break;
     }
+    case v1::Answer::kReview:
     case v1::Answer::VALUE_NOT_SET:
       break;
   }

@@ -134,6 +134,7 @@ void SimulatedContractor::OnStreamEvent(const v1::WorkResponse& event) {
       if (job != jobs_.end() && job->second.step != Step::kSubmitting) jobs_.erase(job);
       return;
     }
+    case v1::WorkResponse::kExtended:  // It never asks.
     case v1::WorkResponse::EVENT_NOT_SET:
       return;
   }

@@ -35,14 +35,6 @@ store::v1::Evidence Verdict(const AnnotationRecord& attempt, double right) {
 
 }  // namespace
 
-void ReviewTurns::Add(const v1::Answer& answer) {
-  if (answer.has_review()) {
-    attempts -= attempts > 0 ? 1 : 0;
-  } else {
-    ++attempts;
-  }
-}
-
 const v1::Answer* AttemptToReview(absl::Span<const AnnotationRecord> annotations,
                                   int64_t offered_ms) {
   std::deque<const v1::Answer*> attempts;

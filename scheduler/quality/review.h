@@ -4,6 +4,7 @@
 // behind it. Pure; thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -17,7 +18,9 @@ namespace fairlead::quality {
 // Answers of a task as far as turns go; cheap to keep in step with the events.
 struct ReviewTurns {
   int attempts = 0;  // That no review has decided.
-  void Add(const v1::Answer& answer);
+  void Add(const v1::Answer& answer) {
+    attempts = answer.has_review() ? std::max(0, attempts - 1) : attempts + 1;
+  }
   bool reviewers() const { return attempts > 0; }  // The next place is a reviewer's.
 };
 

@@ -187,6 +187,7 @@ TEST_F(ProjectRulesTest, TheBudgetHoldsUnderLoadAndKills) {
 
 TEST_F(ProjectRulesTest, TheFirstToAcceptHasThePlaceThatSeveralWereOffered) {
   v1::CreateProjectRequest request = ClassProject("parallel");
+  request.mutable_settings()->mutable_redundancy()->set_min_answers(1);
   request.mutable_settings()->mutable_redundancy()->set_max_answers(1);
   request.mutable_settings()->set_parallel_offers(2);
   auto project = Create(request);
@@ -215,6 +216,7 @@ TEST_F(ProjectRulesTest, TheFirstToAcceptHasThePlaceThatSeveralWereOffered) {
 
 TEST_F(ProjectRulesTest, SlowWorkIsDuplicatedAndPaidAllTheSame) {
   v1::CreateProjectRequest request = ClassProject("slow");
+  request.mutable_settings()->mutable_redundancy()->set_min_answers(1);
   request.mutable_settings()->mutable_redundancy()->set_max_answers(1);
   request.mutable_settings()->set_duplicate_stragglers(true);
   auto project = Create(request);
@@ -250,6 +252,7 @@ TEST_F(ProjectRulesTest, ATextIsTheLabelOnceAReviewerHasPassedIt) {
   v1::CreateProjectRequest request = ClassProject("texts");
   request.mutable_settings()->mutable_answer_schema()->Clear();
   request.mutable_settings()->mutable_answer_schema()->set_kind(v1::TASK_KIND_FREE_TEXT);
+  request.mutable_settings()->mutable_redundancy()->set_min_answers(1);
   request.mutable_settings()->mutable_redundancy()->set_max_answers(4);
   request.mutable_settings()->mutable_redundancy()->set_adjudicator_quality(0.5);
   request.mutable_settings()->set_review(true);
@@ -343,8 +346,13 @@ TEST_F(ProjectRulesTest, SettingsOutOfRangeAreRefusedNamingTheField) {
   v1::CreateProjectRequest texts = request;
   texts.mutable_settings()->mutable_answer_schema()->Clear();
   texts.mutable_settings()->mutable_answer_schema()->set_kind(v1::TASK_KIND_FREE_TEXT);
-  texts.mutable_settings()->mutable_redundancy()->set_max_answers(3);
+  EXPECT_EQ(refused(texts), "settings.redundancy.min_answers");
+  auto& answers = *texts.mutable_settings()->mutable_redundancy();
+  answers.set_min_answers(1);
+  answers.set_max_answers(3);
   EXPECT_EQ(refused(texts), "settings.redundancy.max_answers");
+  answers.set_max_answers(4);
+  EXPECT_EQ(refused(texts), "settings.redundancy.adjudicate_below");
   request.mutable_settings()->set_review(false);
   const auto created = Create(request);
   ASSERT_OK(created) << created.status();
