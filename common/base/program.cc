@@ -47,6 +47,7 @@ class Child {
     fcntl(output_.get(), F_SETFL, O_NONBLOCK);
     std::vector<std::string> words = argv;
     std::vector<char*> pointers;
+    pointers.reserve(words.size() + 1);
     for (std::string& word : words) pointers.push_back(word.data());
     pointers.push_back(nullptr);
     posix_spawn_file_actions_t actions;

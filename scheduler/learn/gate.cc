@@ -32,7 +32,7 @@ GateDecision DecideLoad(const std::map<std::string, double>& metrics) {
     return {false, "refused: the worker did not test whether a new process can load the file"};
   }
   if (MetricOf(metrics, "load_test") == 1) return {true, ""};
-  const auto refused = [](std::string why) {
+  const auto refused = [](absl::string_view why) {
     return GateDecision{false, absl::StrCat("refused: load test: ", why)};
   };
   if (MetricOf(metrics, "load_test.timed_out") != 0) {
