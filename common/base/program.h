@@ -19,7 +19,7 @@ absl::StatusOr<std::string> ProgramBeside(absl::string_view name);
 
 struct ProgramLimits {
   absl::Duration time = absl::Minutes(2);  // By the clock; then it is killed.
-  // Resident, looked at twenty times a second; beyond it is killed.
+  // Resident, mapped files left out; looked at twenty times a second and killed beyond.
   int64_t memory_bytes = int64_t{4} << 30;
 };
 
