@@ -102,6 +102,8 @@ struct OcrMetrics {
   double calibration_error = 0;        // ECE of the confidence, 10 bins.
 };
 
+class OcrModel;
+
 struct OcrTrainResult {
   std::string model_path;  // A self-contained model file (safetensors), in the scratch directory.
   OcrMetrics validation;
@@ -112,6 +114,7 @@ struct OcrTrainResult {
   std::vector<HeadTrial> trials;  // Empty when the head was given or there was nothing to choose.
   // Training examples whose text is longer than the head can hold; counted as "train.set_aside".
   std::vector<OcrSetAside> set_aside;
+  std::shared_ptr<OcrModel> reader;  // As it is in memory: what the file has to give back.
 };
 
 // Trains and writes `output_path`. INVALID_ARGUMENT for unusable data or options (which and why),
@@ -190,12 +193,15 @@ struct RewardMetrics {
   double area_under_curve = 0;  // Of single responses; 0 for pairs.
 };
 
+class RewardModel;
+
 struct RewardTrainResult {
   std::string model;         // linear, ensemble or transformer.
   RewardMetrics cross_fold;  // Of training items, each scored by a fit that did not see it.
   RewardMetrics validation;
   std::optional<RewardMetrics> test;
   std::map<std::string, double> metrics;
+  std::shared_ptr<const RewardModel> scorer;  // As it is in memory: what the file has to give back.
 };
 
 // Trains on the items of split kTrain and writes `output_path`. Strength, temperature and, of a

@@ -18,17 +18,20 @@
 #include <nlohmann/json.hpp>
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/base/program.h"
 #include "common/base/status.h"
 #include "common/queue/redis_job_queue.h"
 #include "common/redis/connection.h"
 #include "common/rpc/grpc_blob_client.h"
 #include "worker/agent.h"
 #include "worker/check_job.h"
+#include "worker/load_test.h"
 #include "worker/prelabel_job.h"
 #include "worker/scratch.h"
 #include "worker/train_job.h"
@@ -157,6 +160,18 @@ std::map<std::string, JobHandler*> Select(const std::vector<std::string>& kinds,
   return selected;
 }
 
+// FAILED_PRECONDITION when it shall train and what tests the trained is not there.
+absl::StatusOr<LoadTestOptions> LoadTestOf(const Flags& flags) {
+  LoadTestOptions options;
+  options.threads = flags.threads;
+  options.device = flags.device;
+  for (const std::string& kind : flags.kinds) {
+    if (!absl::StartsWith(kind, "train-")) continue;
+    ASSIGN_OR_RETURN(options.program, ProgramBeside("fairlead-trainer"));
+  }
+  return options;
+}
+
 absl::StatusOr<int> Serve(const Flags& flags) {
   // Before any thread starts: each takes it from the one that makes it.
   if (flags.nice > 0 && setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + flags.nice)) {
@@ -181,17 +196,17 @@ absl::StatusOr<int> Serve(const Flags& flags) {
     ASSIGN_OR_RETURN(metrics, StartMetricsServer(flags.metrics_address));
   }
 
+  ASSIGN_OR_RETURN(const LoadTestOptions load_test, LoadTestOf(flags));
   const Scratch scratch(flags.scratch);
   scratch.RemoveOld(absl::Now() - kKeepScratch);
   const BlobsOfJob blobs = [&client](const store::v1::JobRecord& job) {
     return client->ForJob(job.job());
   };
-  TrainOcrHandler train_ocr(blobs, scratch,
-                            {flags.threads, flags.device, flags.checkpoint_seconds});
-  CheckOcrHandler check_ocr(blobs, scratch,
-                            {flags.threads, flags.device, flags.checkpoint_seconds});
+  const TrainOptions training = {flags.threads, flags.device, flags.checkpoint_seconds};
+  TrainOcrHandler train_ocr(blobs, scratch, training, load_test);
+  CheckOcrHandler check_ocr(blobs, scratch, training);
   PrelabelOcrHandler prelabel_ocr(blobs, scratch, {flags.threads, flags.device});
-  TrainRewardHandler train_reward(blobs, scratch);
+  TrainRewardHandler train_reward(blobs, scratch, load_test);
   PrelabelRewardHandler prelabel_reward(blobs, scratch);
   redis::ConnectionPool pool(redis_options);
   queue::RedisJobQueue lane(&pool, flags.lane);

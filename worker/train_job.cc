@@ -1,7 +1,8 @@
 #include "worker/train_job.h"
 
+#include <map>
+#include <optional>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -27,20 +28,26 @@ void PublishProgress(const trainer::TrainProgress& now) {
       .Set(now.clipped_share);
 }
 
-// Uploads the model and fills in what every training result has.
+// Where the load test looks for it.
+std::string ModelIn(const std::string& directory) {
+  return absl::StrCat(directory, "/model.safetensors");
+}
+
+// Uploads the model and what was read beside the champion, if anything was, and fills in what every
+// training result has.
 absl::StatusOr<store::v1::JobResult> Deliver(BlobStore& blobs, const store::v1::JobRecord& job,
                                              const std::string& model_path,
                                              const std::map<std::string, double>& metrics,
-                                             store::v1::Evaluation evaluation,
+                                             std::optional<store::v1::Evaluation> evaluation,
                                              const std::string& device, absl::Time start) {
   ASSIGN_OR_RETURN(const std::string model, ReadFile(model_path));
   absl::StatusOr<std::string> blob = blobs.Put(job.tenant(), model);
   if (!blob.ok()) return Annotate(blob.status(), "uploading the model");
   store::v1::JobResult result;
   result.set_artefact_blob(*blob);
-  if (!job.champion_blob().empty()) {
-    evaluation.set_champion_blob(job.champion_blob());
-    absl::StatusOr<std::string> readings = blobs.Put(job.tenant(), evaluation.SerializeAsString());
+  if (evaluation.has_value()) {
+    evaluation->set_champion_blob(job.champion_blob());
+    absl::StatusOr<std::string> readings = blobs.Put(job.tenant(), evaluation->SerializeAsString());
     if (!readings.ok()) return Annotate(readings.status(), "uploading the evaluation");
     result.set_evaluation_blob(*readings);
   }
@@ -52,8 +59,12 @@ absl::StatusOr<store::v1::JobResult> Deliver(BlobStore& blobs, const store::v1::
 
 }  // namespace
 
-TrainOcrHandler::TrainOcrHandler(BlobsOfJob blobs, Scratch scratch, TrainOptions options)
-    : blobs_(std::move(blobs)), scratch_(std::move(scratch)), options_(std::move(options)) {}
+TrainOcrHandler::TrainOcrHandler(BlobsOfJob blobs, Scratch scratch, TrainOptions options,
+                                 LoadTestOptions load_test)
+    : blobs_(std::move(blobs)),
+      scratch_(std::move(scratch)),
+      options_(std::move(options)),
+      load_test_(std::move(load_test)) {}
 
 absl::StatusOr<store::v1::JobResult> TrainOcrHandler::Run(const store::v1::JobRecord& job,
                                                           JobContext& context) {
@@ -82,9 +93,11 @@ absl::StatusOr<store::v1::JobResult> TrainOcrHandler::Run(const store::v1::JobRe
                                         now.images_per_second, now.train_loss));
   };
   ASSIGN_OR_RETURN(const trainer::OcrTrainResult trained,
-                   trainer::TrainOcr(round.examples, options, absl::StrCat(directory, "/model")));
-  store::v1::Evaluation evaluation;
-  if (!champion.empty()) {
+                   trainer::TrainOcr(round.examples, options, ModelIn(directory)));
+  ASSIGN_OR_RETURN(const LoadTest load,
+                   TestOcrFile(directory, *trained.reader, round, load_test_, context));
+  std::optional<store::v1::Evaluation> evaluation;
+  if (!champion.empty() && load.passed()) {
     const PredictOptions predict = {options_.threads, options_.device};
     ASSIGN_OR_RETURN(evaluation,
                      JudgeOcr({trained.model_path, champion}, round.judged, predict, context));
@@ -92,14 +105,16 @@ absl::StatusOr<store::v1::JobResult> TrainOcrHandler::Run(const store::v1::JobRe
   std::map<std::string, double> metrics = trained.metrics;
   metrics["items"] = manifest.items_size();
   metrics["items_unusable"] = round.unusable + static_cast<double>(trained.set_aside.size());
+  load.AddTo(metrics);
   if (fresh != 0) metrics["fresh"] = 1;
-  return Deliver(*blobs, job, trained.model_path, metrics, evaluation, options_.device, start);
+  return Deliver(*blobs, job, trained.model_path, metrics, std::move(evaluation), options_.device,
+                 start);
 }
 
 void TrainOcrHandler::Forget(const store::v1::JobRecord& job) { scratch_.Forget(job.job()); }
 
-TrainRewardHandler::TrainRewardHandler(BlobsOfJob blobs, Scratch scratch)
-    : blobs_(std::move(blobs)), scratch_(std::move(scratch)) {}
+TrainRewardHandler::TrainRewardHandler(BlobsOfJob blobs, Scratch scratch, LoadTestOptions load_test)
+    : blobs_(std::move(blobs)), scratch_(std::move(scratch)), load_test_(std::move(load_test)) {}
 
 absl::StatusOr<store::v1::JobResult> TrainRewardHandler::Run(const store::v1::JobRecord& job,
                                                              JobContext& context) {
@@ -116,15 +131,18 @@ absl::StatusOr<store::v1::JobResult> TrainRewardHandler::Run(const store::v1::Jo
                    FetchChampion(*blobs, job, absl::StrCat(directory, "/champion")));
   RETURN_IF_ERROR(context.Check());
   context.SetProgress(absl::StrCat("learning from ", round.examples.size(), " pairs"));
-  const std::string path = absl::StrCat(directory, "/model");
+  const std::string path = ModelIn(directory);
   ASSIGN_OR_RETURN(const trainer::RewardTrainResult trained,
                    trainer::TrainReward(round.examples, options, path));
-  RETURN_IF_ERROR(context.Check());
-  store::v1::Evaluation evaluation;
-  if (!champion.empty()) {
+  ASSIGN_OR_RETURN(const LoadTest load,
+                   TestRewardFile(directory, *trained.scorer, round, load_test_, context));
+  std::optional<store::v1::Evaluation> evaluation;
+  if (!champion.empty() && load.passed()) {
     ASSIGN_OR_RETURN(evaluation, JudgePairs({path, champion}, round.judged, context));
   }
-  return Deliver(*blobs, job, path, trained.metrics, evaluation, "cpu", start);
+  std::map<std::string, double> metrics = trained.metrics;
+  load.AddTo(metrics);
+  return Deliver(*blobs, job, path, metrics, std::move(evaluation), "cpu", start);
 }
 
 void TrainRewardHandler::Forget(const store::v1::JobRecord& job) { scratch_.Forget(job.job()); }

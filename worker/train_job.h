@@ -1,9 +1,11 @@
-// Training jobs: a manifest of labelled items becomes a model file in the blob store (hop 12).
+// Training jobs: a manifest of labelled items becomes a model file in the blob store (hop 12). A
+// file that fails its load test is delivered without an evaluation, for the gate to refuse by name.
 #pragma once
 
 #include <string>
 
 #include "worker/job_handler.h"
+#include "worker/load_test.h"
 #include "worker/scratch.h"
 
 namespace fairlead::worker {
@@ -19,7 +21,8 @@ struct TrainOptions {
 // checkpoint that an earlier try of the same job left in `scratch` on this node.
 class TrainOcrHandler final : public JobHandler {
  public:
-  TrainOcrHandler(BlobsOfJob blobs, Scratch scratch, TrainOptions options);
+  TrainOcrHandler(BlobsOfJob blobs, Scratch scratch, TrainOptions options,
+                  LoadTestOptions load_test);
   absl::StatusOr<store::v1::JobResult> Run(const store::v1::JobRecord& job,
                                            JobContext& context) override;
   void Forget(const store::v1::JobRecord& job) override;
@@ -28,13 +31,14 @@ class TrainOcrHandler final : public JobHandler {
   const BlobsOfJob blobs_;
   const Scratch scratch_;
   const TrainOptions options_;
+  const LoadTestOptions load_test_;
 };
 
 // "train-reward". Parameters: bits, epochs, l2, seed (see trainer::RewardTrainOptions). Seconds at
 // most: it keeps no checkpoints and starts over.
 class TrainRewardHandler final : public JobHandler {
  public:
-  TrainRewardHandler(BlobsOfJob blobs, Scratch scratch);
+  TrainRewardHandler(BlobsOfJob blobs, Scratch scratch, LoadTestOptions load_test);
   absl::StatusOr<store::v1::JobResult> Run(const store::v1::JobRecord& job,
                                            JobContext& context) override;
   void Forget(const store::v1::JobRecord& job) override;
@@ -42,6 +46,7 @@ class TrainRewardHandler final : public JobHandler {
  private:
   const BlobsOfJob blobs_;
   const Scratch scratch_;
+  const LoadTestOptions load_test_;
 };
 
 }  // namespace fairlead::worker

@@ -25,8 +25,7 @@ ModelVersionRecord* MutableVersion(ModelRecord& model, absl::string_view version
 }
 
 // The frozen test set decides; where a project has no gold, the validation split does.
-GateDecision JudgeFirst(const ModelRecord& model, const ModelVersionRecord& version) {
-  const std::map<std::string, double> metrics(version.metrics().begin(), version.metrics().end());
+GateDecision JudgeFirst(const ModelRecord& model, const std::map<std::string, double>& metrics) {
   const std::string split = metrics.count("test.count") > 0 ? "test" : "validation";
   const bool pairs = model.kind() == fairlead::v1::TASK_KIND_PAIR;
   // A pair model that guesses is right half the time; a reader that reads nothing never.
@@ -36,8 +35,10 @@ GateDecision JudgeFirst(const ModelRecord& model, const ModelVersionRecord& vers
 
 GateDecision Judge(const ModelRecord& model, const ModelVersionRecord& version,
                    const std::optional<RoundEvidence>& evidence) {
+  const std::map<std::string, double> metrics(version.metrics().begin(), version.metrics().end());
+  if (GateDecision load = DecideLoad(metrics); !load.promote) return load;
   const ModelVersionRecord* champion = FindVersion(model, model.champion());
-  if (champion == nullptr) return JudgeFirst(model, version);
+  if (champion == nullptr) return JudgeFirst(model, metrics);
   if (!evidence.has_value()) {
     return {false, "refused: the worker sent no readings of the judged items"};
   }

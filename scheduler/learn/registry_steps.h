@@ -24,9 +24,10 @@ struct RoundEvidence {
 };
 
 // Adds the version that a finished training job made and lets the gate decide: champion, with the
-// old one as `previous`, or REFUSED. A first version has to pass its floor; where there is a
-// champion, a version without evidence, or judged beside another model than that champion, is
-// refused. The pending job is cleared when it is this one. Returns whether it was promoted.
+// old one as `previous`, or REFUSED. Its file must have passed the load test; a first version has
+// to pass its floor; where there is a champion, a version without evidence, or judged beside
+// another model than that champion, is refused. The pending job is cleared when it is this one.
+// Returns whether it was promoted.
 bool Register(const store::v1::JobFinished& finished, const std::optional<RoundEvidence>& evidence,
               int64_t now_ms, store::v1::ModelRecord& model);
 

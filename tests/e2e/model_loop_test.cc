@@ -179,6 +179,7 @@ class ModelLoopTest : public ClusterTest {
     result.set_artefact_blob(Put(lease.job, artefact));
     (*result.mutable_metrics())["test.count"] = kGold;
     (*result.mutable_metrics())["test.pair_accuracy"] = 0.99;
+    (*result.mutable_metrics())["load_test"] = 1;
     if (!lease.job.champion_blob().empty()) {
       store::v1::Evaluation evaluation;
       evaluation.set_champion_blob(lease.job.champion_blob());

@@ -58,8 +58,8 @@ const std::vector<FolderRule>& FolderRules() {
       {"scheduler/", {"scheduler/", "common/", "fairlead/", "google/rpc/"}},
       {"trainer/", {"trainer/", "common/", "fairlead/", "google/rpc/"}},
       {"worker/",
-       {"worker/", "common/", "trainer/train.h", "trainer/label_check.h", "fairlead/",
-        "google/rpc/"}},
+       {"worker/", "common/", "trainer/train.h", "trainer/label_check.h",
+        "trainer/data/preference_file.h", "fairlead/", "google/rpc/"}},
   };
   return rules;
 }
@@ -103,7 +103,8 @@ std::string IncludeProblem(const std::string& path, const std::string& header) {
     if (!StartsWithAny(path, rule.places)) {
       return absl::StrCat(rule.name, " may not be included here (", header, ")");
     }
-    if (path == "trainer/train.h" || path == "trainer/label_check.h") {
+    if (path == "trainer/train.h" || path == "trainer/label_check.h" ||
+        path == "trainer/data/preference_file.h") {
       return absl::StrCat(path, " is the facade without libtorch");
     }
   }

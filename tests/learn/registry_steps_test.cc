@@ -17,6 +17,7 @@ store::v1::JobFinished Finished(int number, double exact_match) {
   finished.mutable_result()->set_artefact_blob(absl::StrCat("blob-", number));
   (*finished.mutable_result()->mutable_metrics())["test.exact_match"] = exact_match;
   (*finished.mutable_result()->mutable_metrics())["test.count"] = 100;
+  (*finished.mutable_result()->mutable_metrics())["load_test"] = 1;
   return finished;
 }
 
@@ -50,6 +51,17 @@ TEST(RegistryStepsTest, TheFirstVersionServesOnceItIsAboveItsFloor) {
   EXPECT_EQ(model.champion(), "");
   EXPECT_TRUE(Register(Finished(2, 0.3), std::nullopt, 2, model));
   EXPECT_EQ(model.champion(), "tenants/t/models/m/versions/2");
+}
+
+TEST(RegistryStepsTest, WhatDoesNotLoadIsRefusedHoweverGoodItReads) {
+  store::v1::ModelRecord model = WithChampion();
+  store::v1::JobFinished torn = Finished(2, 0.99);
+  (*torn.mutable_result()->mutable_metrics())["load_test"] = 0;
+  (*torn.mutable_result()->mutable_metrics())["load_test.signal"] = 11;
+  EXPECT_FALSE(Register(torn, Evidence(30, "blob-1"), 2, model));
+  EXPECT_EQ(model.versions(1).state(), ModelVersion::REFUSED);
+  EXPECT_THAT(model.versions(1).gate_decision(), HasSubstr("by signal 11"));
+  EXPECT_EQ(model.champion(), "tenants/t/models/m/versions/1");
 }
 
 TEST(RegistryStepsTest, ALaterVersionHasToBeBetterItemByItem) {

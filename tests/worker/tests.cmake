@@ -10,6 +10,12 @@ if(TARGET fairlead_agent)
 endif()
 
 if(TARGET fairlead-worker)
+  fairlead_test(load_test_test
+    SOURCES worker/load_test_test.cc
+    DEPS fairlead_worker_jobs
+    LABEL unit)
+  target_compile_definitions(load_test_test
+    PRIVATE FAIRLEAD_TRAINER_BINARY="$<TARGET_FILE:fairlead-trainer>")
   fairlead_test(worker_process_test
     SOURCES worker/blob_server.cc worker/worker_cluster.cc worker/worker_process_test.cc
     DEPS fairlead_blob fairlead_grpc fairlead_image fairlead_queue fairlead_test_support

@@ -110,8 +110,17 @@ WorkerCluster::~WorkerCluster() {
   std::filesystem::remove_all(directory_, ignored);
 }
 
+void WorkerCluster::ReplaceTrainer(const std::string& script) {
+  const std::string folder = directory_ + "/bin", trainer = folder + "/fairlead-trainer";
+  std::filesystem::create_directory(folder);
+  worker_binary_ = folder + "/fairlead-worker";
+  std::filesystem::copy_file(FAIRLEAD_WORKER_BINARY, worker_binary_);
+  std::ofstream(trainer) << "#!/bin/sh\n" << script << "\n";
+  std::filesystem::permissions(trainer, std::filesystem::perms::owner_all);
+}
+
 void WorkerCluster::StartWorker() {
-  const std::vector<std::string> line = {FAIRLEAD_WORKER_BINARY,
+  const std::vector<std::string> line = {worker_binary_,
                                          "--redis",
                                          redis_->address(),
                                          "--scheduler",

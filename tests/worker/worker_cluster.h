@@ -30,6 +30,8 @@ class WorkerCluster {
   static std::unique_ptr<WorkerCluster> Create();
   ~WorkerCluster();
 
+  // Workers started from here on find `script` (of /bin/sh) where fairlead-trainer should be.
+  void ReplaceTrainer(const std::string& script);
   // Starts a worker on the scratch directory; its log is appended to Log().
   void StartWorker();
   // Sends a signal; 0 asks whether it lives.
@@ -59,6 +61,7 @@ class WorkerCluster {
 
  private:
   std::string directory_;
+  std::string worker_binary_ = FAIRLEAD_WORKER_BINARY;
   std::unique_ptr<RedisServer> redis_;
   std::unique_ptr<redis::ConnectionPool> pool_;
   std::unique_ptr<queue::RedisJobQueue> lane_;

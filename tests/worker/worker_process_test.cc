@@ -62,6 +62,8 @@ TEST_F(WorkerProcessTest, TrainsThenPrelabelsWithTheModel) {
   EXPECT_EQ(result.metrics().at("test.count"), kItems / 8);
   EXPECT_TRUE(*cluster_->blobs().Has("acme", result.artefact_blob()));
   EXPECT_EQ(result.evaluation_blob(), "") << "there was no champion";
+  EXPECT_EQ(result.metrics().at("load_test"), 1) << cluster_->Log();
+  EXPECT_EQ(result.metrics().at("load_test.items"), kItems / 8);
 
   Enqueue(cluster_->MakePrelabelOcr("prelabel-1", result.artefact_blob(), 70));
   const store::v1::JobFinished read = cluster_->AwaitFinished("prelabel-1");
@@ -87,6 +89,8 @@ TEST_F(WorkerProcessTest, LearnsWhatIsPreferredAndSaysSo) {
   Enqueue(cluster_->MakeTrainReward("train-1", 200));
   const store::v1::JobFinished trained = cluster_->AwaitFinished("train-1");
   ASSERT_FALSE(trained.dead()) << trained.error();
+  EXPECT_EQ(trained.result().metrics().at("load_test"), 1) << cluster_->Log();
+  EXPECT_EQ(trained.result().metrics().at("load_test.items"), 20);
   Enqueue(cluster_->MakePrelabelReward("prelabel-1", trained.result().artefact_blob(), 20));
   const store::v1::JobFinished judged = cluster_->AwaitFinished("prelabel-1");
   ASSERT_FALSE(judged.dead()) << judged.error();
@@ -127,6 +131,25 @@ TEST_F(WorkerProcessTest, BesideAChampionEveryJudgedItemIsReadByBoth) {
       }
     }
   }
+}
+
+TEST_F(WorkerProcessTest, AVersionThatANewProcessCannotLoadIsDeliveredAsSuchAndNotJudged) {
+  cluster_->ReplaceTrainer("kill -SEGV $$");
+  cluster_->StartWorker();
+  store::v1::JobRecord images = cluster_->MakeTrainOcr("train-1", kItems, /*epochs=*/1);
+  store::v1::JobRecord pairs = cluster_->MakeTrainReward("train-2", 100);
+  for (store::v1::JobRecord* job : {&images, &pairs}) {
+    job->set_champion_blob(*cluster_->blobs().Put("acme", "not asked"));
+    if (job == &images) (*job->mutable_params())["fresh"] = "1";
+    Enqueue(*job);
+    const store::v1::JobFinished trained = cluster_->AwaitFinished(job->job());
+    ASSERT_FALSE(trained.dead()) << trained.error();
+    EXPECT_EQ(trained.result().metrics().at("load_test"), 0);
+    EXPECT_EQ(trained.result().metrics().at("load_test.signal"), SIGSEGV);
+    EXPECT_EQ(trained.result().evaluation_blob(), "");
+    EXPECT_TRUE(*cluster_->blobs().Has("acme", trained.result().artefact_blob()));
+  }
+  EXPECT_THAT(cluster_->Log(), HasSubstr("load test failed"));
 }
 
 TEST_F(WorkerProcessTest, ARebuildGivesTheSameBytes) {

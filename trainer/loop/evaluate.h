@@ -1,11 +1,13 @@
-// Runs a net over many images.
+// Runs a net over many images, and serves it as a reader.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "trainer/compat.h"
 #include "trainer/loop/readout.h"
 #include "trainer/nn/ocr_net.h"
+#include "trainer/train.h"
 
 namespace fairlead::trainer {
 
@@ -13,5 +15,8 @@ namespace fairlead::trainer {
 // gradients.
 LogitsTable ComputeLogits(OcrNetImpl& net, const OcrConfig& config, const torch::Tensor& images,
                           const std::vector<int64_t>& rows);
+
+// The net is moved to the device and folded: nothing may train it afterwards.
+std::unique_ptr<OcrModel> ServeNet(LoadedOcrNet loaded, torch::Device device, int threads);
 
 }  // namespace fairlead::trainer

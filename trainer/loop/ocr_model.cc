@@ -79,14 +79,17 @@ class TorchOcrModel : public OcrModel {
 
 }  // namespace
 
+std::unique_ptr<OcrModel> ServeNet(LoadedOcrNet loaded, torch::Device device, int threads) {
+  return std::make_unique<TorchOcrModel>(std::move(loaded), device, threads);
+}
+
 absl::StatusOr<std::unique_ptr<OcrModel>> OcrModel::Load(const std::string& path,
                                                          const std::string& device, int threads) {
   return CatchTorch([&]() -> absl::StatusOr<std::unique_ptr<OcrModel>> {
     if (threads < 1 || threads > 1024) return FieldError("threads", "must be 1 to 1024");
     ASSIGN_OR_RETURN(const torch::Device chosen, ChooseDevice(device));
     ASSIGN_OR_RETURN(LoadedOcrNet loaded, LoadModel(path));
-    return std::unique_ptr<OcrModel>(
-        std::make_unique<TorchOcrModel>(std::move(loaded), chosen, threads));
+    return ServeNet(std::move(loaded), chosen, threads);
   });
 }
 

@@ -411,6 +411,7 @@ absl::StatusOr<OcrTrainResult> OcrTrainer::Finish(const std::string& output_path
   metadata["run_digest"] = run_digest_;
   RETURN_IF_ERROR(WriteFileAtomically(output_path, EncodeModel(*net_, config_, metadata)));
   result.model_path = output_path;
+  result.reader = ServeNet({config_, net_}, device_, options_.threads);
   result.curve = curve_;
   result.variant = config_.variant;
   result.head = config_.head;

@@ -28,7 +28,7 @@ class OcrTrainer {
                                                             const OcrTrainOptions& options);
   // Trains to the end. CANCELLED or ABORTED as options.command says.
   absl::Status Run();
-  // Calibrates, measures, writes the model file.
+  // Calibrates, measures, writes the model file. The last call: the result holds the net.
   absl::StatusOr<OcrTrainResult> Finish(const std::string& output_path);
   bool resumed() const { return first_step_ > 0; }
   // A run of `epochs` with this head, measured on the validation split and thrown away.

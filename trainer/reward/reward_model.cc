@@ -360,13 +360,14 @@ absl::StatusOr<RewardTrainResult> TrainReward(absl::Span<const PreferenceItem> i
   }
   if (train.empty()) return FieldError("items", "no training item");
   RewardTrainResult result;
-  ASSIGN_OR_RETURN(const Trained trained, TrainKind(train, options, DigestOf(items), result.model));
+  ASSIGN_OR_RETURN(Trained trained, TrainKind(train, options, DigestOf(items), result.model));
   RETURN_IF_ERROR(WriteFileAtomically(output_path, trained.bytes));
   result.metrics = trained.metrics;
   result.metrics["train.count"] = static_cast<double>(train.size());
   result.cross_fold = trained.cross_fold;
   result.validation = trained.model->Evaluate(validation);
   if (!test.empty()) result.test = trained.model->Evaluate(test);
+  result.scorer = std::move(trained.model);
   Flatten("cross_fold", result.cross_fold, result.metrics);
   Flatten("validation", result.validation, result.metrics);
   if (result.test.has_value()) Flatten("test", *result.test, result.metrics);

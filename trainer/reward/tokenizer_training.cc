@@ -9,10 +9,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/program.h"
 #include "common/base/status.h"
 #include "trainer/reward/tokenizer.h"
 
@@ -20,16 +20,6 @@ namespace fairlead::trainer {
 namespace {
 
 constexpr size_t kMostBytes = 16 << 20;  // Of all texts: 10 s of training.
-
-absl::StatusOr<std::string> ProgramPath() {
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (error) return absl::InternalError("cannot read /proc/self/exe");
-  std::string path = (self.parent_path() / "fairlead-tokenizer").string();
-  if (access(path.c_str(), X_OK) == 0) return path;
-  return absl::FailedPreconditionError(absl::StrCat(
-      path, " is missing: a transformer's tokenizer is trained by it; install it beside this one"));
-}
 
 // One text a line. Every n-th when there are too many.
 std::string LinesOf(absl::Span<const absl::string_view> texts) {
@@ -117,9 +107,10 @@ class Conversation {
 }  // namespace
 
 absl::StatusOr<std::string> TrainPieces(absl::Span<const absl::string_view> texts, int vocabulary) {
-  ASSIGN_OR_RETURN(const std::string program, ProgramPath());
+  absl::StatusOr<std::string> program = ProgramBeside("fairlead-tokenizer");
+  if (!program.ok()) return Annotate(program.status(), "a transformer needs its tokenizer");
   Conversation conversation;
-  RETURN_IF_ERROR(conversation.Start(program, vocabulary));
+  RETURN_IF_ERROR(conversation.Start(*program, vocabulary));
   ASSIGN_OR_RETURN(std::string answer, conversation.Exchange(LinesOf(texts)));
   const int exit_code = conversation.ExitCode();
   if (exit_code == 0) return answer;
