@@ -5,7 +5,7 @@ target_link_libraries(fairlead_task_backend PUBLIC fairlead_options fairlead_sto
   fairlead_test_support GTest::gtest)
 fairlead_test(task_store_contract_test
   SOURCES store/retract_contract_test.cc store/slot_functions_test.cc
-    store/task_store_contract_test.cc
+    store/task_places_contract_test.cc store/task_store_contract_test.cc
   DEPS fairlead_task_backend
   LABEL contract)
 fairlead_test(task_retention_test
