@@ -1,6 +1,6 @@
 // How a new version and the champion read the judged items of its manifest: what the gate decides
-// on (hop 13). Both are loaded from their files as a prelabel job would; the version's has passed its
-// load test (load_test.h).
+// on (hop 13). Both are loaded from their files as a prelabel job would; the version's has passed
+// its load test (load_test.h).
 #pragma once
 
 #include <string>

@@ -112,8 +112,8 @@ absl::StatusOr<Answered> ContractorActions::Submit(const Principal& principal,
   ASSIGN_OR_RETURN(const store::SharedProjectRecord project,
                    parts_.registry->SharedProject(project_key));
   ASSIGN_OR_RETURN(const HeldWork work, WorkOf(principal, name, *project));
-  RETURN_IF_ERROR(ValidateAnswer("answer", project->settings().answer_schema(), request.answer(),
-                                 work.terms));
+  RETURN_IF_ERROR(
+      ValidateAnswer("answer", project->settings().answer_schema(), request.answer(), work.terms));
   const v1::PayRate& rate = RateAt(*project, work.offered_ms);
   store::v1::AnnotationRecord record;
   record.set_assignment(name.assignment);

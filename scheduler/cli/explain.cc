@@ -15,16 +15,15 @@ namespace fairlead::cli {
 namespace {
 
 std::string FormatDecision(const v1::Decision& decision) {
-  std::string text =
-      absl::StrFormat("\n%s  offered to %s: rank %d of %d, for %s, policy %s, seed %u%s%s%s\n",
-                      FormatTime(decision.create_time()), decision.contractor(), decision.rank(),
-                      decision.candidate_count(),
-                      absl::FormatDuration(absl::Seconds(decision.offer_window().seconds()) +
-                                           absl::Nanoseconds(decision.offer_window().nanos())),
-                      decision.policy_version(), decision.seed(),
-                      decision.adjudication() ? ", as adjudicator" : "",
-                      decision.parallel() ? ", beside other offers of the place" : "",
-                      decision.duplicate() ? ", because somebody takes long" : "");
+  std::string text = absl::StrFormat(
+      "\n%s  offered to %s: rank %d of %d, for %s, policy %s, seed %u%s%s%s\n",
+      FormatTime(decision.create_time()), decision.contractor(), decision.rank(),
+      decision.candidate_count(),
+      absl::FormatDuration(absl::Seconds(decision.offer_window().seconds()) +
+                           absl::Nanoseconds(decision.offer_window().nanos())),
+      decision.policy_version(), decision.seed(), decision.adjudication() ? ", as adjudicator" : "",
+      decision.parallel() ? ", beside other offers of the place" : "",
+      decision.duplicate() ? ", because somebody takes long" : "");
   std::vector<std::vector<std::string>> rows = {
       {"  CANDIDATE", "INDEX", "QUALITY", "SAMPLED", "GAIN", "SECONDS", "FAIR", "EXCLUDED BY"}};
   for (const auto& candidate : decision.candidates()) {

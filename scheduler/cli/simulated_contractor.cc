@@ -159,8 +159,8 @@ absl::Duration SimulatedContractor::DrawPace() {
 }
 
 void SimulatedContractor::OnOffer(const v1::Offer& offer) {
-  const std::string assignment = offer.assignment();
-  const std::string token = offer.token();
+  const std::string& assignment = offer.assignment();
+  const std::string& token = offer.token();
   absl::Duration look;
   bool decline = false;
   {
@@ -243,7 +243,7 @@ v1::Answer SimulatedContractor::AnswerTo(const v1::Assignment& assignment, const
 
 void SimulatedContractor::OnAssignment(const v1::Assignment& assignment) {
   const v1::Answer* truth = truth_->Find(assignment.payload());
-  const std::string name = assignment.name();
+  const std::string& name = assignment.name();
   if (truth == nullptr) {
     v1::WorkRequest report;
     report.mutable_report()->set_assignment(name);
@@ -307,7 +307,7 @@ void SimulatedContractor::OnReceipt(const v1::Receipt& receipt) {
 }
 
 void SimulatedContractor::OnRefusal(const v1::WorkResponse::Refusal& refusal) {
-  const std::string assignment = refusal.assignment();
+  const std::string& assignment = refusal.assignment();
   const bool again = refusal.code() == static_cast<int>(absl::StatusCode::kUnavailable);
   {
     MutexLock lock(&mu_);

@@ -34,8 +34,7 @@ store::v1::LabelRecord LabelByReview(const store::TaskState& task,
   label.set_aggregation("review/1");
   if (outcome.step != quality::ReviewOutcome::Step::kComplete) return label;
   *label.mutable_answer() = outcome.text;
-  label.set_confidence(
-      scores.QualityMean(outcome.reviewer, fairlead::v1::TASK_KIND_FREE_TEXT));
+  label.set_confidence(scores.QualityMean(outcome.reviewer, fairlead::v1::TASK_KIND_FREE_TEXT));
   for (const store::v1::Evidence& evidence : outcome.evidence) *label.add_evidence() = evidence;
   return label;
 }

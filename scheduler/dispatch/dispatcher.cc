@@ -29,8 +29,8 @@ constexpr double kMaxPrelabelTrust = 0.95;
 constexpr int64_t kOfferWindowMs = 60'000;  // That responsiveness is asked about.
 constexpr int kMostAdjudications = 32;      // A project and round: adjudicators may be few.
 constexpr int64_t kLookForSlowMs = 1'000;
-constexpr size_t kMostSlow = 256;           // Tasks of one look.
-constexpr int64_t kSentMs = 60'000;         // An offer unseen for so long was not committed.
+constexpr size_t kMostSlow = 256;    // Tasks of one look.
+constexpr int64_t kSentMs = 60'000;  // An offer unseen for so long was not committed.
 
 absl::Duration FromProto(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());

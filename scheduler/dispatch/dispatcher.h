@@ -84,12 +84,11 @@ class Dispatcher {
   // A place of a task to be offered, if it is not the model's turn or too many wait for the few.
   std::optional<ReadyTask> PlaceToOffer(const std::string& id, const LiveTask& live,
                                         Project& project, int64_t now_ms) const;
-  // Once a second: the tasks that slow work holds up. Held work is looked through, so it is not done
-  // in every round.
+  // Once a second: the tasks that slow work holds up. Held work is looked through, so it is not
+  // done in every round.
   void LookForSlowWork(int64_t now_ms);
   // What is chosen beside `choices`, so that each place is likely to be accepted.
-  void OfferBeside(absl::Span<const ReadyTask> tasks, int64_t now_ms,
-                   std::vector<Choice>& choices);
+  void OfferBeside(absl::Span<const ReadyTask> tasks, int64_t now_ms, std::vector<Choice>& choices);
   std::vector<ReadyTask> Interleave(int64_t now_ms);
   // Of the project's offers that were sent, those that the view has not seen yet.
   std::map<std::string, Sent>& Unseen(const std::string& key, int64_t now_ms);

@@ -86,8 +86,8 @@ bool WantsDuplicate(const LiveTask& task, const SlowSecondsOf& slow, int64_t now
     last_offered = std::max(last_offered, place.offered_ms());
     if (place.state() != Placement::ACCEPTED) continue;
     const double seconds = slow(contractor);
-    const int64_t usual_ms = std::isfinite(seconds) ? static_cast<int64_t>(seconds * 1000)
-                                                    : place.work_ms() / 2;
+    const int64_t usual_ms =
+        std::isfinite(seconds) ? static_cast<int64_t>(seconds * 1000) : place.work_ms() / 2;
     const int64_t since = place.accepted_ms() + std::min(usual_ms, place.work_ms());
     if (since <= now_ms) slow_since = std::max(slow_since, since);
   }

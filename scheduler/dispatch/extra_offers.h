@@ -32,8 +32,8 @@ void AddParallelOffers(absl::Span<const ReadyTask> tasks, const AcceptChance& ch
 using SlowSecondsOf = std::function<double(const std::string& contractor)>;
 
 // Whether somebody else is to be asked beside those who work at the task: all its places are taken,
-// one of them by slow work, and nobody who was offered a place since then has it. Not of gold, which
-// waits for nobody. An unknown pace counts as slow after half of the work window. O(places).
+// one of them by slow work, and nobody who was offered a place since then has it. Not of gold,
+// which waits for nobody. An unknown pace counts as slow after half of the work window. O(places).
 bool WantsDuplicate(const LiveTask& task, const SlowSecondsOf& slow, int64_t now_ms);
 
 }  // namespace fairlead::dispatch

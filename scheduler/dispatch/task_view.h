@@ -97,8 +97,7 @@ class TaskView final : public store::EventSink {
       const std::function<bool(const std::string& task, const LiveTask&)>& visit) const;
   // Calls `visit` with each task that somebody is offered or works at, once for each of them. The
   // view is locked meanwhile. O(live places).
-  void VisitHeld(
-      const std::function<void(const std::string& task, const LiveTask&)>& visit) const;
+  void VisitHeld(const std::function<void(const std::string& task, const LiveTask&)>& visit) const;
   // Contractors changed since the last call, each once, as they are at `now_ms`. Who goes without a
   // word is not among them: Presence.until_ms says when.
   std::vector<ContractorChange> TakeChanged(int64_t now_ms);

@@ -17,8 +17,9 @@ bool MatchesKind(v1::TaskKind kind, const v1::Answer& answer);
 bool SameAnswer(const v1::AnswerSchema& schema, const v1::Answer& a, const v1::Answer& b);
 
 // The canonical text of an answer, for equality and TSV export: the trimmed text, the class, "A",
-// "B" or "TIE", "2>0>1", a review's verdict with its text, the shortest decimal that reads back to the same rating. Backslash, tab,
-// newline and carriage return appear as \\, \t, \n and \r. Empty for an empty answer.
+// "B" or "TIE", "2>0>1", a review's verdict with its text, the shortest decimal that reads back to
+// the same rating. Backslash, tab, newline and carriage return appear as \\, \t, \n and \r. Empty
+// for an empty answer.
 std::string AnswerKey(const v1::Answer& answer);
 
 // The answer whose key this is, of a project of this kind. INVALID_ARGUMENT (ANSWER_MALFORMED)

@@ -1,7 +1,7 @@
-// Free texts that a reviewer passes (ProjectSettings.review): whose turn it is, and what comes of the
-// answers so far. Attempts and reviews are answers alike; a review is about the oldest attempt that no
-// review has decided. An attempt that comes while another waits for its review (late work) stands
-// behind it. Pure; thread-safe.
+// Free texts that a reviewer passes (ProjectSettings.review): whose turn it is, and what comes of
+// the answers so far. Attempts and reviews are answers alike; a review is about the oldest attempt
+// that no review has decided. An attempt that comes while another waits for its review (late work)
+// stands behind it. Pure; thread-safe.
 #pragma once
 
 #include <algorithm>
@@ -24,18 +24,18 @@ struct ReviewTurns {
   bool reviewers() const { return attempts > 0; }  // The next place is a reviewer's.
 };
 
-// The attempt that whoever was offered a place at `offered_ms` is to review; nullptr: he is to write
-// one. `annotations` in order of acceptance; later ones than the offer do not matter.
+// The attempt that whoever was offered a place at `offered_ms` is to review; nullptr: he is to
+// write one. `annotations` in order of acceptance; later ones than the offer do not matter.
 const v1::Answer* AttemptToReview(absl::Span<const store::v1::AnnotationRecord> annotations,
                                   int64_t offered_ms);
 
 struct ReviewOutcome {
   enum class Step { kMore, kComplete, kDead };
   Step step = Step::kMore;
-  int want = 1;             // Answers now wanted in all.
-  v1::Answer text;          // kComplete: as accepted or edited.
-  std::string reviewer;     // kComplete: who decided it.
-  std::string reason;       // kDead: for the dead letter.
+  int want = 1;          // Answers now wanted in all.
+  v1::Answer text;       // kComplete: as accepted or edited.
+  std::string reviewer;  // kComplete: who decided it.
+  std::string reason;    // kDead: for the dead letter.
   // What the reviews say of the attempts: 1 accepted, 0 rejected, edited the likeness to what it
   // became; weight 1.
   std::vector<store::v1::Evidence> evidence;

@@ -114,8 +114,8 @@ double PresentProbability(const ContractorScore& s);
 // and its variance towards the crowd's with the weight of 3.
 double ExpectedSeconds(const ContractorScore& s, double fallback_seconds);
 
-// What nineteen of twenty of his answers take less than, by the same log-normal; +infinity with fewer
-// than kLeastPace timed answers behind it.
+// What nineteen of twenty of his answers take less than, by the same log-normal; +infinity with
+// fewer than kLeastPace timed answers behind it.
 double SlowSeconds(const ContractorScore& s, double fallback_seconds);
 inline constexpr double kLeastPace = 5;
 

@@ -110,9 +110,8 @@ bool MemoryTaskStore::OfferOne(const OfferTerms& terms) {
   if (entry == nullptr || projects_[terms.ref.project].paused) return false;
   if (entry->state.state != Task::READY && entry->state.state != Task::OPEN) return false;
   const TaskState& state = entry->state;
-  if (!entry->wants_more() &&
-      (state.have + state.open >= state.want + terms.over + terms.spare ||
-       state.have + entry->accepted() >= state.want + terms.spare)) {
+  if (!entry->wants_more() && (state.have + state.open >= state.want + terms.over + terms.spare ||
+                               state.have + entry->accepted() >= state.want + terms.spare)) {
     return false;
   }
   auto before = entry->places.find(terms.contractor);
@@ -190,7 +189,8 @@ absl::StatusOr<Extended> MemoryTaskStore::Extend(const TaskRef& ref, absl::strin
   if (state == Placement::SUBMITTED || state == Placement::OFFERED) return NotOfThatPlace();
   if (state != Placement::ACCEPTED || place->is.deadline_ms() < NowMs()) return LeaseLost(ref.task);
   const int64_t window = place->is.work_ms();
-  const int64_t deadline = std::min(NowMs() + window, place->is.accepted_ms() + kMostWindows * window);
+  const int64_t deadline =
+      std::min(NowMs() + window, place->is.accepted_ms() + kMostWindows * window);
   if (deadline <= place->is.deadline_ms()) return Extended{place->is.deadline_ms(), 0};
   place->is.set_deadline_ms(deadline);
   return Extended{deadline, Emit(ref.project)};
@@ -427,7 +427,8 @@ absl::StatusOr<TaskState> MemoryTaskStore::Load(const TaskRef& ref) const {
   TaskState state = found->second.state;
   for (const auto& [contractor, place] : found->second.places) {
     state.places.push_back(place.is);
-    if (place.orphaned || place.surplus_ms > 0) state.places.back().set_state(Placement::STATE_UNSPECIFIED);
+    if (place.orphaned || place.surplus_ms > 0)
+      state.places.back().set_state(Placement::STATE_UNSPECIFIED);
     if (place.annotation.has_value()) state.annotations.push_back(*place.annotation);
   }
   std::sort(state.annotations.begin(), state.annotations.end(), AcceptedBefore);

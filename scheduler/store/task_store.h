@@ -61,7 +61,7 @@ struct Annotated {
   // As first accepted. Surplus is not kept but for its place: of a repetition, the answer is this
   // call's, and all else the first one's.
   v1::AnnotationRecord record;
-  uint64_t seq = 0;             // When repeated: the slot's last.
+  uint64_t seq = 0;  // When repeated: the slot's last.
 };
 
 // Everything about one task.

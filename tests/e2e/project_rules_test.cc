@@ -197,8 +197,7 @@ TEST_F(ProjectRulesTest, TheFirstToAcceptHasThePlaceThatSeveralWereOffered) {
   const v1::Offer first = ana.NextOffer(), second = ben.NextOffer();
   ASSERT_OK(ben.Accept(second));
   EXPECT_EQ(ReasonOf(ana.Accept(first).status()), "LEASE_LOST");
-  EXPECT_TRUE(
-      Eventually(absl::Seconds(10), [&] { return !ana.TryNextOffer().has_value(); }));
+  EXPECT_TRUE(Eventually(absl::Seconds(10), [&] { return !ana.TryNextOffer().has_value(); }));
   ASSERT_OK(ben.Submit(second, "a"));
   v1::ExplainTaskResponse why;
   ASSERT_TRUE(Eventually(absl::Seconds(10), [&] {
@@ -343,8 +342,8 @@ TEST_F(ProjectRulesTest, ATextIsTheLabelOnceAReviewerHasPassedIt) {
     const auto got = op().Call(op().accounts(), &v1::AccountService::Stub::GetScorecards, request);
     return got.ok() && got->scorecards_size() == 1 ? got->scorecards(0).quality_mean() : 0;
   };
-  EXPECT_TRUE(Eventually(absl::Seconds(10),
-                         [&] { return quality("ana") < 0.7 && quality("eva") > 0.76; }))
+  EXPECT_TRUE(
+      Eventually(absl::Seconds(10), [&] { return quality("ana") < 0.7 && quality("eva") > 0.76; }))
       << quality("ana") << " " << quality("eva");
 }
 

@@ -1,4 +1,5 @@
-// Attempts and their reviews: whose turn it is, what becomes the label, what it says of the attempters.
+// Attempts and their reviews: whose turn it is, what becomes the label, what it says of the
+// attempters.
 #include "scheduler/quality/review.h"
 
 #include <gmock/gmock.h>

@@ -48,15 +48,14 @@ absl::Status TaskSimulation::Step() {
     Action action;
   };
   static constexpr Weighted kActions[] = {
-      {15, &TaskSimulation::Offer},    {12, &TaskSimulation::Accept},
-      {15, &TaskSimulation::Annotate}, {8, &TaskSimulation::Release},
-      {3, &TaskSimulation::Extend},
-      {6, &TaskSimulation::TakeDue},   {10, &TaskSimulation::Decide},
-      {2, &TaskSimulation::End},       {3, &TaskSimulation::Prelabel},
-      {2, &TaskSimulation::StartDue},  {2, &TaskSimulation::Replay},
-      {3, &TaskSimulation::Archive},   {8, &TaskSimulation::PassTime},
-      {4, &TaskSimulation::Submit},    {3, &TaskSimulation::SubmitAgain},
-      {4, &TaskSimulation::Redeliver},
+      {15, &TaskSimulation::Offer},      {12, &TaskSimulation::Accept},
+      {15, &TaskSimulation::Annotate},   {8, &TaskSimulation::Release},
+      {3, &TaskSimulation::Extend},      {6, &TaskSimulation::TakeDue},
+      {10, &TaskSimulation::Decide},     {2, &TaskSimulation::End},
+      {3, &TaskSimulation::Prelabel},    {2, &TaskSimulation::StartDue},
+      {2, &TaskSimulation::Replay},      {3, &TaskSimulation::Archive},
+      {8, &TaskSimulation::PassTime},    {4, &TaskSimulation::Submit},
+      {3, &TaskSimulation::SubmitAgain}, {4, &TaskSimulation::Redeliver},
   };
   if (known_.empty()) {
     Submit();

@@ -1,6 +1,6 @@
 // The way of a task: submitted, offered, decided, ended, archived.
-#include "tests/fakes/faulty_task_store.h"
 #include "tests/store/task_store_contract.h"
+#include "tests/fakes/faulty_task_store.h"
 #include "tests/store/whole_way.h"
 
 namespace fairlead::store {
