@@ -172,9 +172,10 @@ absl::StatusOr<v1::Answer> ParseAnswer(v1::TaskKind kind, absl::string_view key)
     case v1::TASK_KIND_FREE_TEXT:
     case v1::TASK_KIND_CLASS: {
       ASSIGN_OR_RETURN(std::string text, Unescape(key));
-      if (kind == v1::TASK_KIND_IMAGE_TEXT) answer.set_text(std::move(text));
-      if (kind == v1::TASK_KIND_FREE_TEXT) answer.set_free_text(std::move(text));
-      if (kind == v1::TASK_KIND_CLASS) answer.set_class_name(std::move(text));
+      std::string* const slot = kind == v1::TASK_KIND_IMAGE_TEXT  ? answer.mutable_text()
+                                : kind == v1::TASK_KIND_FREE_TEXT ? answer.mutable_free_text()
+                                                                  : answer.mutable_class_name();
+      *slot = std::move(text);
       return answer;
     }
     case v1::TASK_KIND_PAIR:
