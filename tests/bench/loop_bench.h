@@ -26,7 +26,7 @@ absl::Status BenchAnswers(const LoopOptions& options, Marks& marks);
 absl::Status BenchLabelErrors(const LoopOptions& options, Marks& marks);
 
 // Labels to 90 % exact match when the least certain images are labelled first, against a random
-// order.
+// order; the mean of three draws.
 absl::Status BenchOrder(const LoopOptions& options, Marks& marks);
 
 // From submit to offer while a training runs beside, at a worker's low priority, against without.

@@ -132,6 +132,8 @@ void WorkerCluster::StartWorker() {
                                          "--lease_seconds",
                                          "1.5",
                                          "--checkpoint_seconds",
+                                         "0",
+                                         "--nice",  // Tests wait for it.
                                          "0"};
   std::vector<char*> argv;
   for (const std::string& argument : line) argv.push_back(const_cast<char*>(argument.c_str()));
