@@ -82,7 +82,8 @@ ReviewOutcome DecideReview(const v1::AnswerSchema& schema,
   }
   outcome.want = answers;
   if (outcome.step == ReviewOutcome::Step::kComplete) return outcome;
-  if (answers >= max_answers) {
+  // What waits for its review is reviewed first: after a replay from the dead letters as well.
+  if (answers >= max_answers && attempts.empty()) {
     outcome.step = ReviewOutcome::Step::kDead;
     outcome.reason = absl::StrCat(rejected, " attempts rejected in ", answers,
                                   " answers (settings.redundancy.max_answers)");

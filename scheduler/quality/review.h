@@ -41,7 +41,8 @@ struct ReviewOutcome {
   std::vector<store::v1::Evidence> evidence;
 };
 
-// kDead once `max_answers` are there without an accepted text. Erased answers are left out.
+// kDead once `max_answers` are there without an accepted text and no attempt waits for its review.
+// Erased answers are left out.
 ReviewOutcome DecideReview(const v1::AnswerSchema& schema,
                            absl::Span<const store::v1::AnnotationRecord> annotations,
                            int max_answers);

@@ -91,6 +91,21 @@ TEST_F(ReviewTest, ARejectedOneIsWrittenAnewUntilTheAnswersEnd) {
   EXPECT_THAT(outcome.reason, ::testing::HasSubstr("2 attempts rejected in 4 answers"));
 }
 
+TEST_F(ReviewTest, AReplayedOneIsReviewedOnceMore) {
+  for (const char* who : {"ana", "ben"}) {
+    Attempt(who, "no");
+    Verdict("rev", Review::REJECT);
+  }
+  ASSERT_EQ(Decide().step, Step::kDead);
+  Attempt("eva", "yes");
+  EXPECT_EQ(Decide().step, Step::kMore);
+  EXPECT_EQ(Decide().want, 6);
+  Verdict("rex", Review::ACCEPT);
+  EXPECT_EQ(Decide().step, Step::kComplete);
+  annotations_.back().mutable_answer()->mutable_review()->set_verdict(Review::REJECT);
+  EXPECT_EQ(Decide().step, Step::kDead);
+}
+
 TEST_F(ReviewTest, WhoeverWasOfferedAPlaceBeforeAnAttemptCameWritesOne) {
   Attempt("ana", "first");
   EXPECT_EQ(AttemptToReview(annotations_, 999), nullptr);
