@@ -124,6 +124,12 @@ absl::StatusOr<OcrTrainResult> TrainOcr(absl::Span<const OcrExample> examples,
                                         const OcrTrainOptions& options,
                                         const std::string& output_path);
 
+// The size in pixels to which a reader brings every image; of a file with OcrModel::Load's errors.
+struct OcrInputSize {
+  int height = 0, width = 0;
+};
+absl::StatusOr<OcrInputSize> InputSizeOf(const std::string& model_path);
+
 struct OcrPrediction {
   std::string text;
   double confidence = 0;  // Calibrated probability that the whole text is right.

@@ -41,8 +41,11 @@ absl::StatusOr<store::v1::JobResult> CheckOcrHandler::Run(const store::v1::JobRe
   ASSIGN_OR_RETURN(options.training, OcrOptions(job));
   ASSIGN_OR_RETURN(options.scratch, scratch_.JobDirectory(job.job()));
   ASSIGN_OR_RETURN(const store::v1::DatasetManifest manifest, FetchDataset(*blobs, job));
+  const ImagesOf images = [&](const std::vector<std::string>& ids) {
+    return FetchImages(*blobs, job.tenant(), ids, context);
+  };
   ASSIGN_OR_RETURN(const Round<trainer::OcrExample> round,
-                   OcrRound(*blobs, job, WithoutGold(manifest), context));
+                   OcrRound(WithoutGold(manifest), images, context));
   RETURN_IF_ERROR(context.Check());
   options.training.threads = options_.threads;
   options.training.device = options_.device;

@@ -2,7 +2,6 @@
 // idle, 64 a bad setting, 75 it drained and handed an unfinished job back (EX_TEMPFAIL).
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -26,6 +25,7 @@
 #include "common/base/metrics.h"
 #include "common/base/program.h"
 #include "common/base/status.h"
+#include "common/base/step_aside.h"
 #include "common/queue/redis_job_queue.h"
 #include "common/redis/connection.h"
 #include "common/rpc/grpc_blob_client.h"
@@ -96,7 +96,8 @@ void Declare(CLI::App& app, Flags& flags) {
   app.add_option("--checkpoint_seconds", flags.checkpoint_seconds, "Seconds between checkpoints")
       ->check(CLI::Range(0.0, 86400.0))
       ->capture_default_str();
-  app.add_option("--cache_mib", flags.cache_mib, "Size of the blob cache in MiB")
+  app.add_option("--cache_mib", flags.cache_mib,
+                 "MiB of blobs, and of decoded images, kept on disk")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--nice", flags.nice, "Added to its niceness: who shares the machine goes first")
@@ -173,10 +174,7 @@ absl::StatusOr<LoadTestOptions> LoadTestOf(const Flags& flags) {
 }
 
 absl::StatusOr<int> Serve(const Flags& flags) {
-  // Before any thread starts: each takes it from the one that makes it.
-  if (flags.nice > 0 && setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + flags.nice)) {
-    return ErrnoStatus("lowering the priority");
-  }
+  RETURN_IF_ERROR(StepAside(flags.nice));
   RETURN_IF_ERROR(CatchStopSignals());
   redis::RedisOptions redis_options;
   redis_options.address = flags.redis;
@@ -202,7 +200,8 @@ absl::StatusOr<int> Serve(const Flags& flags) {
   const BlobsOfJob blobs = [&client](const store::v1::JobRecord& job) {
     return client->ForJob(job.job());
   };
-  const TrainOptions training = {flags.threads, flags.device, flags.checkpoint_seconds};
+  const TrainOptions training = {flags.threads, flags.device, flags.checkpoint_seconds,
+                                 flags.cache_mib << 20};
   TrainOcrHandler train_ocr(blobs, scratch, training, load_test);
   CheckOcrHandler check_ocr(blobs, scratch, training);
   PrelabelOcrHandler prelabel_ocr(blobs, scratch, {flags.threads, flags.device});

@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
-#include "worker/job_inputs.h"
 
 namespace fairlead::worker {
 namespace {
@@ -42,15 +41,13 @@ void AddTo(Round<Example>& round, const Item& item, Example example) {
 
 }  // namespace
 
-absl::StatusOr<Round<trainer::OcrExample>> OcrRound(BlobStore& blobs,
-                                                    const store::v1::JobRecord& job,
-                                                    const store::v1::DatasetManifest& manifest,
+absl::StatusOr<Round<trainer::OcrExample>> OcrRound(const store::v1::DatasetManifest& manifest,
+                                                    const ImagesOf& images_of,
                                                     JobContext& context) {
   std::vector<std::string> ids;
   for (const Item& item : manifest.items()) ids.push_back(item.payload().image_text().blob());
   context.SetProgress(absl::StrCat("fetching ", ids.size(), " images"));
-  ASSIGN_OR_RETURN(std::vector<FetchedImage> images,
-                   FetchImages(blobs, job.tenant(), ids, context));
+  ASSIGN_OR_RETURN(std::vector<FetchedImage> images, images_of(ids));
   Round<trainer::OcrExample> round;
   for (int i = 0; i < manifest.items_size(); ++i) {
     if (!images[i].usable) {

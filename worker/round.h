@@ -1,13 +1,15 @@
 // The examples of a training round, from its manifest and blobs.
 #pragma once
 
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "common/blob/blob_store.h"
 #include "fairlead/store/v1/records.pb.h"
 #include "trainer/train.h"
 #include "worker/job_handler.h"
+#include "worker/job_inputs.h"
 
 namespace fairlead::worker {
 
@@ -20,12 +22,14 @@ struct Round {
   int unusable = 0;
 };
 
-// UNAVAILABLE, NOT_FOUND as the blob store says; INVALID_ARGUMENT for an item in no split. Images
-// that cannot be decoded are left out and counted.
-absl::StatusOr<Round<trainer::OcrExample>> OcrRound(BlobStore& blobs,
-                                                    const store::v1::JobRecord& job,
-                                                    const store::v1::DatasetManifest& manifest,
-                                                    JobContext& context);
+// Where a round's images come from: one for each id, in order.
+using ImagesOf =
+    std::function<absl::StatusOr<std::vector<FetchedImage>>(const std::vector<std::string>& ids)>;
+
+// Errors of `images`; INVALID_ARGUMENT for an item in no split. Images that cannot be decoded are
+// left out and counted.
+absl::StatusOr<Round<trainer::OcrExample>> OcrRound(const store::v1::DatasetManifest& manifest,
+                                                    const ImagesOf& images, JobContext& context);
 
 // INVALID_ARGUMENT for an item in no split or without a preference.
 absl::StatusOr<Round<trainer::PreferenceItem>> PairRound(

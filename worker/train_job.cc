@@ -64,7 +64,32 @@ TrainOcrHandler::TrainOcrHandler(BlobsOfJob blobs, Scratch scratch, TrainOptions
     : blobs_(std::move(blobs)),
       scratch_(std::move(scratch)),
       options_(std::move(options)),
-      load_test_(std::move(load_test)) {}
+      load_test_(std::move(load_test)),
+      shards_(absl::StrCat(scratch_.root(), "/shards"), options_.shard_bytes) {}
+
+absl::StatusOr<Round<trainer::OcrExample>> TrainOcrHandler::RoundOf(
+    const store::v1::JobRecord& job, const store::v1::DatasetManifest& manifest, BlobStore& blobs,
+    trainer::OcrTrainOptions& options, JobContext& context) {
+  if (options.warm_start.empty()) {
+    return OcrRound(
+        manifest,
+        [&](const std::vector<std::string>& ids) {
+          return FetchImages(blobs, job.tenant(), ids, context);
+        },
+        context);
+  }
+  absl::StatusOr<trainer::OcrInputSize> size = trainer::InputSizeOf(options.warm_start);
+  if (!size.ok()) return Annotate(size.status(), "the champion");
+  if (options.image_height == 0) options.image_height = size->height;
+  if (options.image_width == 0) options.image_width = size->width;
+  *size = {options.image_height, options.image_width};
+  return OcrRound(
+      manifest,
+      [&](const std::vector<std::string>& ids) {
+        return shards_.Fetch(blobs, job.tenant(), ids, *size, context);
+      },
+      context);
+}
 
 absl::StatusOr<store::v1::JobResult> TrainOcrHandler::Run(const store::v1::JobRecord& job,
                                                           JobContext& context) {
@@ -73,13 +98,13 @@ absl::StatusOr<store::v1::JobResult> TrainOcrHandler::Run(const store::v1::JobRe
   ASSIGN_OR_RETURN(const std::string directory, scratch_.JobDirectory(job.job()));
   ASSIGN_OR_RETURN(trainer::OcrTrainOptions options, OcrOptions(job));
   ASSIGN_OR_RETURN(const store::v1::DatasetManifest manifest, FetchDataset(*blobs, job));
-  ASSIGN_OR_RETURN(const Round<trainer::OcrExample> round,
-                   OcrRound(*blobs, job, manifest, context));
   ASSIGN_OR_RETURN(const std::string champion,
                    FetchChampion(*blobs, job, absl::StrCat(directory, "/champion")));
   int fresh = 0;
   RETURN_IF_ERROR(ReadParam(job, "fresh", &fresh));
   if (fresh == 0) options.warm_start = champion;
+  ASSIGN_OR_RETURN(const Round<trainer::OcrExample> round,
+                   RoundOf(job, manifest, *blobs, options, context));
   RETURN_IF_ERROR(context.Check());
   options.threads = options_.threads;
   options.device = options_.device;
@@ -105,6 +130,9 @@ absl::StatusOr<store::v1::JobResult> TrainOcrHandler::Run(const store::v1::JobRe
   std::map<std::string, double> metrics = trained.metrics;
   metrics["items"] = manifest.items_size();
   metrics["items_unusable"] = round.unusable + static_cast<double>(trained.set_aside.size());
+  if (!options.warm_start.empty()) {
+    metrics["items_from_shards"] = static_cast<double>(shards_.found());
+  }
   load.AddTo(metrics);
   if (fresh != 0) metrics["fresh"] = 1;
   return Deliver(*blobs, job, trained.model_path, metrics, std::move(evaluation), options_.device,

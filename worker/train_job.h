@@ -2,10 +2,13 @@
 // file that fails its load test is delivered without an evaluation, for the gate to refuse by name.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
+#include "worker/image_shards.h"
 #include "worker/job_handler.h"
 #include "worker/load_test.h"
+#include "worker/round.h"
 #include "worker/scratch.h"
 
 namespace fairlead::worker {
@@ -14,6 +17,7 @@ struct TrainOptions {
   int threads = 1;              // Part of the result: another count gives other bits.
   std::string device = "auto";  // cpu | cuda | auto.
   double checkpoint_seconds = 30;
+  int64_t shard_bytes = int64_t{4} << 30;  // Of decoded images kept for later rounds.
 };
 
 // "train-ocr". Parameters of the job, all optional: epochs, batch, seed, variant, head,
@@ -28,10 +32,19 @@ class TrainOcrHandler final : public JobHandler {
   void Forget(const store::v1::JobRecord& job) override;
 
  private:
+  // A warm round's images have the champion's size and come from shards; another's are as they were
+  // submitted, for the trainer to choose a size.
+  absl::StatusOr<Round<trainer::OcrExample>> RoundOf(const store::v1::JobRecord& job,
+                                                     const store::v1::DatasetManifest& manifest,
+                                                     BlobStore& blobs,
+                                                     trainer::OcrTrainOptions& options,
+                                                     JobContext& context);
+
   const BlobsOfJob blobs_;
   const Scratch scratch_;
   const TrainOptions options_;
   const LoadTestOptions load_test_;
+  ImageShards shards_;
 };
 
 // "train-reward". Parameters: bits, epochs, l2, seed (see trainer::RewardTrainOptions). Seconds at

@@ -11,7 +11,7 @@ endif()
 
 if(TARGET fairlead-worker)
   fairlead_test(load_test_test
-    SOURCES worker/load_test_test.cc
+    SOURCES worker/image_shards_test.cc worker/load_test_test.cc
     DEPS fairlead_worker_jobs
     LABEL unit)
   target_compile_definitions(load_test_test

@@ -133,6 +133,25 @@ TEST_F(WorkerProcessTest, BesideAChampionEveryJudgedItemIsReadByBoth) {
   }
 }
 
+TEST_F(WorkerProcessTest, AWarmRoundFromShardsGivesTheSameBytes) {
+  cluster_->StartWorker();
+  store::v1::JobRecord job = cluster_->MakeTrainOcr("train-1", kItems, /*epochs=*/1);
+  Enqueue(job);
+  const store::v1::JobResult first = cluster_->AwaitFinished("train-1").result();
+  EXPECT_EQ(first.metrics().count("items_from_shards"), 0u) << "there is no size yet";
+  job.set_champion_blob(first.artefact_blob());
+  std::vector<std::string> models;
+  for (const auto& [name, found] : {std::pair("train-2", 0), std::pair("train-3", kItems)}) {
+    job.set_job(name);
+    Enqueue(job);
+    const store::v1::JobFinished warm = cluster_->AwaitFinished(name);
+    ASSERT_FALSE(warm.dead()) << warm.error();
+    EXPECT_EQ(warm.result().metrics().at("items_from_shards"), found);
+    models.push_back(warm.result().artefact_blob());
+  }
+  EXPECT_EQ(models[0], models[1]);
+}
+
 TEST_F(WorkerProcessTest, AVersionThatANewProcessCannotLoadIsDeliveredAsSuchAndNotJudged) {
   cluster_->ReplaceTrainer("kill -SEGV $$");
   cluster_->StartWorker();

@@ -21,9 +21,6 @@ struct OcrDataset {
   std::vector<int64_t> train, validation, test;  // Rows of each split.
 };
 
-// Bilinear when growing, area-weighted when shrinking; the ratio of the sides is not kept.
-GrayImage ResizeGray(const GrayImage& image, int height, int width);
-
 // Row i is example i; those that `usable` (one an example) denies are in no split.
 // INVALID_ARGUMENT names the example: empty or misshapen image, text that does not fit, bad weight.
 absl::StatusOr<OcrDataset> BuildDataset(absl::Span<const OcrExample> examples,

@@ -83,6 +83,13 @@ std::unique_ptr<OcrModel> ServeNet(LoadedOcrNet loaded, torch::Device device, in
   return std::make_unique<TorchOcrModel>(std::move(loaded), device, threads);
 }
 
+absl::StatusOr<OcrInputSize> InputSizeOf(const std::string& model_path) {
+  return CatchTorch([&]() -> absl::StatusOr<OcrInputSize> {
+    ASSIGN_OR_RETURN(const LoadedOcrNet loaded, LoadModel(model_path));
+    return OcrInputSize{loaded.config.height, loaded.config.width};
+  });
+}
+
 absl::StatusOr<std::unique_ptr<OcrModel>> OcrModel::Load(const std::string& path,
                                                          const std::string& device, int threads) {
   return CatchTorch([&]() -> absl::StatusOr<std::unique_ptr<OcrModel>> {
