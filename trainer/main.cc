@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "common/base/step_aside.h"
 #include "trainer/commands/commands.h"
 
 namespace fairlead::trainer {
@@ -179,6 +180,16 @@ void AddEvaluate(CLI::App& app, OcrEvaluateCommand& ocr, ScoreCommand& score,
 int Main(int argc, char** argv) {
   CLI::App app("Trains and uses OCR and reward models on files");
   app.require_subcommand(1);
+  app.add_option_function<int>(
+         "--nice",
+         [](int niceness) {
+           if (const absl::Status status = StepAside(niceness); !status.ok()) {
+             throw CLI::ValidationError("--nice", std::string(status.message()));
+           }
+         },
+         "Added to its niceness, as the worker's: who shares the machine goes first")
+      ->check(CLI::Range(0, 19))
+      ->trigger_on_parse();
   int exit_code = 0;
   OcrTrainCommand ocr;
   RewardTrainCommand reward;

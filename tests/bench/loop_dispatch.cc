@@ -130,16 +130,10 @@ double Quantile(std::vector<double> values, double q) {
 Finished Train(const LoopOptions& options) {
   const unsigned cores = std::max(2U, std::thread::hardware_concurrency());
   const std::string seconds = absl::StrCat(absl::ToInt64Seconds(kSettle + kPhase));
-  return RunProgram({"timeout",   seconds,
-                     "nice",      "-n",
-                     "10",        absl::StrCat(FAIRLEAD_BINARY_DIR, "/fairlead-trainer"),
-                     "train",     "ocr",
-                     "--data",    options.images,
-                     "--out",     options.work_folder + "/dispatch-model",
-                     "--head",    "flat",
-                     "--variant", "eighth",
-                     "--epochs",  "500",
-                     "--threads", absl::StrCat(cores - 1)});
+  return RunProgram({"timeout", seconds, absl::StrCat(FAIRLEAD_BINARY_DIR, "/fairlead-trainer"),
+                     "--nice", "10", "train", "ocr", "--data", options.images, "--out",
+                     options.work_folder + "/dispatch-model", "--head", "flat", "--variant",
+                     "eighth", "--epochs", "500", "--threads", absl::StrCat(cores - 1)});
 }
 
 }  // namespace
