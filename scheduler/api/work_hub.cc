@@ -9,6 +9,15 @@
 #include "scheduler/api/names.h"
 
 namespace fairlead::api {
+namespace {
+
+constexpr size_t kMostForeseen = 16'384;
+
+bool IsOffer(const store::v1::Event& event) {
+  return event.has_placement() && event.placement().state() == store::v1::Placement::OFFERED;
+}
+
+}  // namespace
 
 void WorkSubscription::Deliver(v1::WorkResponse response) {
   MutexLock lock(&mu_);
@@ -30,29 +39,61 @@ int32_t WorkSubscription::credit() const {
   return credit_;
 }
 
-void WorkHub::Deliver(const std::string& contractor, const v1::WorkResponse& response) {
+void WorkHub::Deliver(const std::string& contractor, const v1::WorkResponse& response,
+                      uint64_t first) {
   std::vector<std::shared_ptr<WorkSubscription>> streams;
   {
     MutexLock lock(&mu_);
     auto found = open_.find(contractor);
     if (found != open_.end()) streams = found->second;
   }
-  for (const auto& stream : streams) stream->Deliver(response);
+  for (const auto& stream : streams) {
+    if (stream->number() >= first) stream->Deliver(response);
+  }
+}
+
+void WorkHub::DeliverOffer(const store::v1::Event& event, uint64_t first) {
+  const store::v1::Placement& place = event.placement();
+  const absl::StatusOr<store::SharedProjectRecord> project =
+      registry_->SharedProject(event.project());
+  if (!project.ok()) return;
+  v1::WorkResponse response;
+  *response.mutable_offer() = ToOffer(**project, event.key(), place);
+  Deliver(place.contractor(), response, first);
+}
+
+void WorkHub::Foresee(const store::v1::Event& event) {
+  if (!IsOffer(event)) return;
+  uint64_t first = 0;
+  {
+    MutexLock lock(&mu_);
+    // Of those that Redis has lost; then an offer may be sent twice.
+    if (foreseen_.size() >= kMostForeseen) foreseen_.clear();
+    uint64_t& known = foreseen_[event.placement().assignment()];
+    first = std::exchange(known, next_number_);
+  }
+  DeliverOffer(event, first);
 }
 
 void WorkHub::Apply(const store::v1::Event& event, int64_t) {
   v1::WorkResponse response;
-  if (event.has_placement()) {
+  if (IsOffer(event)) {
+    uint64_t first = 0;
+    {
+      MutexLock lock(&mu_);
+      const auto found = foreseen_.find(event.placement().assignment());
+      if (found != foreseen_.end()) {
+        first = found->second;
+        foreseen_.erase(found);
+        if (first == next_number_) return;  // Nobody came since.
+      }
+    }
+    DeliverOffer(event, first);
+  } else if (event.has_placement()) {
     const store::v1::Placement& place = event.placement();
-    if (place.state() == store::v1::Placement::OFFERED) {
-      const absl::StatusOr<store::SharedProjectRecord> project =
-          registry_->SharedProject(event.project());
-      if (!project.ok()) return;
-      *response.mutable_offer() = ToOffer(**project, event.key(), place);
-      Deliver(place.contractor(), response);
-    } else if (place.state() == store::v1::Placement::LAPSED ||
-               place.state() == store::v1::Placement::TAKEN ||
-               place.state() == store::v1::Placement::OVERDUE) {
+    if (place.state() == store::v1::Placement::LAPSED ||
+        place.state() == store::v1::Placement::TAKEN ||
+        place.state() == store::v1::Placement::OVERDUE) {
       response.set_withdrawn(AssignmentNameOf(event.project(), event.key(), place.assignment()));
       Deliver(place.contractor(), response);
     }
@@ -66,8 +107,9 @@ void WorkHub::Apply(const store::v1::Event& event, int64_t) {
 
 std::shared_ptr<WorkSubscription> WorkHub::Subscribe(const std::string& contractor,
                                                      WorkSubscription::Send send) {
-  auto subscription = std::make_shared<WorkSubscription>(contractor, std::move(send));
   MutexLock lock(&mu_);
+  auto subscription =
+      std::make_shared<WorkSubscription>(contractor, next_number_++, std::move(send));
   open_[contractor].push_back(subscription);
   return subscription;
 }

@@ -1,5 +1,6 @@
 // Which contractor's stream is on this replica, and what goes down it. Fed by the events: an offer
-// is committed in Redis first and is sent by whoever holds the contractor's stream.
+// is committed in Redis first and is sent by whoever holds the contractor's stream. It is sent
+// before it is on disk: whoever accepts does so at Redis, and where Redis loses both he is refused.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +25,11 @@ namespace fairlead::api {
 class WorkSubscription {
  public:
   using Send = std::function<void(v1::WorkResponse)>;
-  WorkSubscription(std::string contractor, Send send)
-      : contractor_(std::move(contractor)), send_(std::move(send)) {}
+  WorkSubscription(std::string contractor, uint64_t number, Send send)
+      : contractor_(std::move(contractor)), number_(number), send_(std::move(send)) {}
 
+  // Grows with each that the hub opens.
+  uint64_t number() const { return number_; }
   // Does nothing after Close().
   void Deliver(v1::WorkResponse response);
   void Close();
@@ -36,6 +39,7 @@ class WorkSubscription {
 
  private:
   const std::string contractor_;
+  const uint64_t number_;
   mutable Mutex mu_;
   Send send_ ABSL_GUARDED_BY(mu_);
   int32_t credit_ ABSL_GUARDED_BY(mu_) = 0;
@@ -49,6 +53,7 @@ class WorkHub final : public store::EventSink {
       : registry_(registry), view_(view), homes_(homes) {}
 
   void Apply(const store::v1::Event& event, int64_t position) override;
+  void Foresee(const store::v1::Event& event) override;
 
   // Held until Unsubscribe; a newer stream of the same contractor is served beside the older. What
   // is offered from now on is delivered, whether or not the TaskView has it yet: who wants all of
@@ -61,7 +66,9 @@ class WorkHub final : public store::EventSink {
   void RunOnce();
 
  private:
-  void Deliver(const std::string& contractor, const v1::WorkResponse& response);
+  // To the contractor's streams from number `first` on.
+  void Deliver(const std::string& contractor, const v1::WorkResponse& response, uint64_t first = 0);
+  void DeliverOffer(const store::v1::Event& event, uint64_t first);
 
   const store::RegistryView* const registry_;
   const dispatch::TaskView* const view_;
@@ -69,6 +76,10 @@ class WorkHub final : public store::EventSink {
   Mutex mu_;
   absl::flat_hash_map<std::string, std::vector<std::shared_ptr<WorkSubscription>>> open_
       ABSL_GUARDED_BY(mu_);
+  uint64_t next_number_ ABSL_GUARDED_BY(mu_) = 0;
+  // Offers that were sent before they are on disk, by assignment: the number of the first stream
+  // that was not there yet.
+  absl::flat_hash_map<std::string, uint64_t> foreseen_ ABSL_GUARDED_BY(mu_);
 };
 
 // How long a stream's presence lasts without being renewed.

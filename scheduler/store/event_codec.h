@@ -17,6 +17,9 @@ class EventSink {
   virtual ~EventSink() = default;
   // `position` is the event's place in the record log; −1 for a volatile one.
   virtual void Apply(const v1::Event& event, int64_t position) = 0;
+  // An event that Apply() will bring once it is on disk: for what need not wait for that. It may
+  // come more than once, and where Redis loses it Apply() never follows.
+  virtual void Foresee(const v1::Event& /*event*/) {}
 };
 
 // `entry` is [id, [field, value, …]] as XREAD gives it. DATA_LOSS when it is damaged or of a kind

@@ -146,6 +146,9 @@ absl::Status EventFollower::FollowOnce(Slot* slot) {
     }
     events.push_back(std::move(event));
   }
+  for (const v1::Event& event : events) {
+    for (EventSink* sink : sinks_) sink->Foresee(event);
+  }
   std::vector<int64_t> positions;
   RETURN_IF_ERROR(Log(events, positions));
   // The views first: whoever waits for an event reads his own write afterwards.

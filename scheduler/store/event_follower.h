@@ -36,7 +36,8 @@ struct PendingChange {
 
 class EventFollower {
  public:
-  // `sinks` get every event after it is durable, in the order given. All pointers outlive this.
+  // `sinks` get every event after it is durable, in the order given, and foresee it before. All
+  // pointers outlive this.
   EventFollower(const redis::RedisOptions& redis, RecordLog* log, Gate* gate,
                 std::vector<EventSink*> sinks);
   ~EventFollower();
