@@ -70,9 +70,9 @@ class ServerImpl final : public Server {
         recovery_({&pool_, log_.get(), &gate_, &index_, &follower_, &view_}, options.topology,
                   options.replica, options.dev_mode),
         collector_(&tasks_, &registry_, &scores_, &calibrations_, &qualifications_),
-        dispatcher_(
-            {&tasks_, &view_, &registry_, &scores_, &spend_, &qualifications_, log_.get(), &index_},
-            dispatch::DefaultPolicy()),
+        dispatcher_({&tasks_, &view_, &registry_, &scores_, &spend_, &qualifications_,
+                     &calibrations_, log_.get(), &index_},
+                    dispatch::DefaultPolicy()),
         reaper_(&tasks_, &jobs_),
         archiver_(
             &tasks_, [this](absl::string_view slot) { return follower_.DurableSeq(slot); },

@@ -106,7 +106,14 @@ absl::Status CheckRedundancy(bool is_test, v1::Redundancy& redundancy) {
     return FieldError("settings.redundancy.adjudicator_quality",
                       "must be 0 (for 0.8), or at least 0.5 and below 1");
   }
-  if (below != 0 && quality == 0) redundancy.set_adjudicator_quality(0.8);
+  if (redundancy.has_adjudicate_priority() &&
+      (redundancy.adjudicate_priority() < 0 || redundancy.adjudicate_priority() > 9)) {
+    return FieldError("settings.redundancy.adjudicate_priority",
+                      "must be 0 (the first tasks only) to 9 (all); leave it out for none");
+  }
+  if ((below != 0 || redundancy.has_adjudicate_priority()) && quality == 0) {
+    redundancy.set_adjudicator_quality(0.8);
+  }
   return absl::OkStatus();
 }
 
@@ -195,6 +202,10 @@ absl::Status CheckReviewed(v1::ProjectSettings& settings) {
   }
   if (redundancy.adjudicate_below() != 0) {
     return FieldError("settings.redundancy.adjudicate_below", "must be 0 where review is set");
+  }
+  if (redundancy.has_adjudicate_priority()) {
+    return FieldError("settings.redundancy.adjudicate_priority",
+                      "must be left out where review is set: each attempt has its review");
   }
   if (settings.duplicate_stragglers()) {
     return FieldError("settings.duplicate_stragglers", "does not go with review");

@@ -35,6 +35,8 @@ void DeclareProjectFlags(CLI::App* command, ProjectFlags& flags, bool with_kind)
   command->add_option("--target", flags.target_confidence, "Confidence that ends a task");
   command->add_option("--adjudicate-below", flags.adjudicate_below,
                       "Confidence below which one of proven quality is asked as well; 0: never");
+  command->add_option("--adjudicate-priority", flags.adjudicate_priority,
+                      "Tasks of this priority and before it always get one of proven quality too");
   command->add_option("--gold-answers", flags.gold_answers,
                       "Answers wanted on a gold task; 0 means 3, of a test 1,000");
   command->add_option("--offer-window", flags.offer_window_seconds, "Seconds to accept");
@@ -101,6 +103,9 @@ absl::StatusOr<v1::ProjectSettings> SettingsFrom(const ProjectFlags& flags) {
   settings.mutable_redundancy()->set_target_confidence(flags.target_confidence);
   settings.mutable_redundancy()->set_gold_answers(flags.gold_answers);
   settings.mutable_redundancy()->set_adjudicate_below(flags.adjudicate_below);
+  if (flags.adjudicate_priority >= 0) {
+    settings.mutable_redundancy()->set_adjudicate_priority(flags.adjudicate_priority);
+  }
   *settings.mutable_offer_window() =
       TimeUtil::MillisecondsToDuration(static_cast<int64_t>(flags.offer_window_seconds * 1e3));
   *settings.mutable_work_window() =

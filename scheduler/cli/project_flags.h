@@ -21,6 +21,7 @@ struct ProjectFlags {
   int max_answers = 5;
   double target_confidence = 0.95;
   double adjudicate_below = 0;
+  int adjudicate_priority = -1;  // Below 0: none.
   int gold_answers = 0;
   double offer_window_seconds = 60;
   double work_window_seconds = 600;

@@ -58,8 +58,8 @@ store::v1::LabelRecord LabelByModel(const store::TaskState& task) {
 
 quality::RedundancyLimits LimitsOf(const store::v1::ProjectRecord& project,
                                    const store::TaskState& task) {
-  const quality::RedundancyLimits limits = quality::Limits(project.settings().redundancy());
-  return task.record.checks().empty() ? limits : quality::LimitsOfCheck(limits);
+  return quality::LimitsOfTask(project.settings().redundancy(), task.record.priority(),
+                               !task.record.checks().empty());
 }
 
 // Whether the last answer is an adjudicator's: of those who were asked for it, if he was asked

@@ -28,6 +28,7 @@ constexpr int64_t kPrelabelGraceMs = 3'000;
 constexpr double kMaxPrelabelTrust = 0.95;
 constexpr int64_t kOfferWindowMs = 60'000;  // That responsiveness is asked about.
 constexpr int kMostAdjudications = 32;      // A project and round: adjudicators may be few.
+constexpr size_t kGoldFirst = 64;           // Gold tasks that go before all else.
 constexpr int64_t kLookForSlowMs = 1'000;
 constexpr size_t kMostSlow = 256;    // Tasks of one look.
 constexpr int64_t kSentMs = 60'000;  // An offer unseen for so long was not committed.
@@ -63,9 +64,11 @@ bool IsTheModels(const std::string& id, const LiveTask& task, const learn::Prove
 double LeastQualityOf(const LiveTask& task, const fairlead::v1::ProjectSettings& settings,
                       int64_t now_ms) {
   const bool review = settings.review() && task.turns.reviewers();
-  if (task.gold || !(review || settings.redundancy().adjudicate_below() > 0)) return 0;
-  quality::RedundancyLimits limits = quality::Limits(settings.redundancy());
-  if (task.check) limits = quality::LimitsOfCheck(limits);
+  const fairlead::v1::Redundancy& redundancy = settings.redundancy();
+  const bool may_be = redundancy.adjudicate_below() > 0 || redundancy.has_adjudicate_priority();
+  if (task.gold || !(review || may_be)) return 0;
+  const quality::RedundancyLimits limits =
+      quality::LimitsOfTask(redundancy, task.priority, task.check);
   int64_t last_ms = 0;
   for (const auto& [contractor, place] : task.places) {
     if (place.state() == store::v1::Placement::SUBMITTED) {
@@ -76,6 +79,12 @@ double LeastQualityOf(const LiveTask& task, const fairlead::v1::ProjectSettings&
   const bool proven = review ? waited_ms < quality::kAdjudicatorWaitMs
                              : quality::IsAdjudicators(limits, task.have, waited_ms);
   return proven ? limits.adjudicator_quality : 0;
+}
+
+bool IsGoldPaced(const fairlead::v1::ProjectSettings& settings, const ProjectLoad& load,
+                 size_t shown) {
+  if (settings.has_qualification() || settings.model_loop().train()) return false;
+  return load.tasks > load.gold && shown >= kGoldFirst;
 }
 
 Dispatcher::Dispatcher(const DispatcherParts& parts, Policy policy)
@@ -93,6 +102,7 @@ void Dispatcher::FollowContractors(int64_t now_ms) {
     const Presence& presence = change.presence;
     Availability there;
     there.credit = change.free;
+    there.gold_open = change.gold_open;
     there.last_offer_ms = presence.last_offer_ms > 0 ? presence.last_offer_ms : presence.since_ms;
     there.since_ms = presence.since_ms;
     there.until_ms = presence.until_ms;
@@ -122,7 +132,9 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
     Project& project = projects_[key];
     project.prelabeller = Prelabeller(key, **record);
     project.record = *std::move(record);
-    if (tests_.IsTest(key)) project.questions = parts_.view->LoadOf(key).tasks;
+    const ProjectLoad load = parts_.view->LoadOf(key);
+    if (tests_.IsTest(key)) project.questions = load.tasks;
+    project.paced = IsGoldPaced(project.record->settings(), load, parts_.calibrations->GoldOf(key));
     // A project that comes back does not collect the time it was away.
     Share& share = shares_[key];
     share.pass = std::max(share.pass, virtual_time_);
@@ -164,6 +176,7 @@ std::optional<ReadyTask> Dispatcher::PlaceToOffer(const std::string& id, const L
   task.task = id;
   task.project = live.project;
   task.gold = live.gold;
+  task.paced = live.gold && project.paced;
   task.priority = live.priority;
   task.create_ms = live.create_ms;
   task.expire_ms = live.expire_ms;
@@ -292,7 +305,8 @@ std::vector<ReadyTask> Dispatcher::Interleave(int64_t now_ms) {
       tests_.SetTerms(*project.record, task);
       task.weight = std::max(1, settings.weight());
     }
-    // Gold first within a project: it is little, and everybody is measured by it.
+    // Gold first within a project: it is little, and everybody is measured by it. Paced gold too:
+    // whoever is due for it is few.
     std::stable_partition(project.tasks.begin(), project.tasks.end(),
                           [](const ReadyTask& task) { return task.gold; });
     KeepWithinBudget(key, project, now_ms);

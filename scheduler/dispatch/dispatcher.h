@@ -21,6 +21,7 @@
 #include "scheduler/dispatch/skill_tests.h"
 #include "scheduler/dispatch/task_view.h"
 #include "scheduler/learn/prelabel_use.h"
+#include "scheduler/quality/calibration_book.h"
 #include "scheduler/quality/qualification_book.h"
 #include "scheduler/quality/score_book.h"
 #include "scheduler/quality/spend_book.h"
@@ -37,6 +38,7 @@ struct DispatcherParts {
   const quality::ScoreBook* scores;
   const quality::SpendBook* spend;
   const quality::QualificationBook* qualifications;
+  const quality::CalibrationBook* calibrations;
   RecordLog* log;
   store::LogIndex* index;
 };
@@ -45,6 +47,13 @@ struct DispatcherParts {
 // and the time since the last of them (quality/redundancy.h, review.h); 0: anybody's. Pure.
 double LeastQualityOf(const LiveTask& task, const fairlead::v1::ProjectSettings& settings,
                       int64_t now_ms);
+
+// Whether gold is spread over the ordinary work of those whom it measures (IsDueForGold), instead
+// of going first: there is ordinary work, and `shown` gold tasks have told already how far the
+// project's confidence can be trusted, which is measured from 64 on as well as it needs to be. Not
+// where a model is trained: gold proves it. Pure.
+bool IsGoldPaced(const fairlead::v1::ProjectSettings& settings, const ProjectLoad& load,
+                 size_t shown);
 
 // Thread-compatible: one thread calls RunOnce.
 class Dispatcher {
@@ -68,6 +77,7 @@ class Dispatcher {
     std::optional<learn::Proven> prelabeller;  // Where waiting tasks are prelabelled.
     int adjudications = 0;                     // Places that only few may have.
     int64_t questions = 0;                     // Of a test: its tasks; else 0.
+    bool paced = false;                        // Its gold: see IsGoldPaced().
   };
 
   // An offer that was sent to be committed, of a project with a budget or a test.

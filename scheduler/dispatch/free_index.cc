@@ -22,7 +22,7 @@ constexpr int64_t kBucketLifeMs = 600'000;
 constexpr uint32_t kRememberTenths = 36'000;
 constexpr int64_t kEpochMs = 90LL * 86'400'000;  // What lies before counts as so long ago.
 constexpr double kMostScale = 0x1p40;
-constexpr uint32_t kDrawMask = (1u << 11) - 1;
+constexpr uint32_t kDrawMask = (1u << 10) - 1;
 constexpr double kResponsivenessSteps = 255;
 constexpr size_t kExactBuckets = 32;
 constexpr double kPayClassesAnOctave = 4;
@@ -37,7 +37,7 @@ double PayClassOf(double pay_micros) {
 std::string KeyName(const BucketKey& key) {
   return absl::StrCat(static_cast<int>(key.kind), "/", key.alternatives, "/",
                       key.gold ? "gold/" : "/", key.pay_micros, "/", absl::StrJoin(key.skills, ","),
-                      "/", key.least_quality, "/", key.excluded_skill);
+                      "/", key.least_quality, "/", key.excluded_skill, key.paced ? "/paced" : "");
 }
 
 }  // namespace
@@ -152,7 +152,8 @@ bool FreeIndex::Admits(const Bucket& bucket, const Entry& entry) {
   return bucket.admits[entry.skills] != 0 && entry.min_pay_micros <= bucket.key.pay_micros;
 }
 
-bool FreeIndex::IsProven(const Bucket& bucket, const Member& shared) {
+bool FreeIndex::Suits(const Bucket& bucket, const Member& shared) {
+  if (bucket.key.paced && shared.gold_due == 0) return false;
   if (!(bucket.key.least_quality > 0)) return true;
   quality::ContractorScore score;
   score.right = shared.right;
@@ -184,7 +185,7 @@ void FreeIndex::SetFree(Slot slot, bool free, int64_t now_ms) {
       bucket->ranks.Unlink(slot, WaitQuantum(entry));
     } else if (Admits(*bucket, entry)) {
       const Member& shared = SharedOf(bucket->key.kind, slot, now_ms, known);
-      if (IsProven(*bucket, shared)) Join(*bucket, slot, shared, totals, now_ms);
+      if (Suits(*bucket, shared)) Join(*bucket, slot, shared, totals, now_ms);
     }
   }
 }
@@ -208,7 +209,7 @@ void FreeIndex::Put(absl::string_view contractor, const Availability& availabili
   entry.skills = SkillSet(availability.skills) & 0xfffff;
   entry.veteran = Tenths(now_ms) - entry.since >= kAccountWindowTenths ? 1 : 0;
   entry.credit = static_cast<uint16_t>(std::clamp(availability.credit, 0, 0xffff));
-  entry.gold_open = 0;
+  entry.gold_open = static_cast<uint16_t>(std::clamp(availability.gold_open, 0, 0xffff));
   SetFree(slot, entry.credit > 0 && availability.until_ms >= now_ms, now_ms);
 }
 
@@ -258,7 +259,7 @@ void FreeIndex::Populate(Bucket& bucket, int64_t now_ms) {
     SharedByKind known;
     const Member& shared = has != others.end() ? (*has)->ranks.at(slot)
                                                : SharedOf(bucket.key.kind, slot, now_ms, known);
-    if (IsProven(bucket, shared)) Join(bucket, slot, shared, totals, now_ms);
+    if (Suits(bucket, shared)) Join(bucket, slot, shared, totals, now_ms);
   }
 }
 
@@ -277,6 +278,9 @@ const Member& FreeIndex::SharedOf(v1::TaskKind kind, Slot slot, int64_t now_ms,
   member.responsiveness =
       static_cast<uint32_t>(std::lround(standing.responsiveness * kResponsivenessSteps)) & 0xff;
   member.newcomer = standing.newcomer > 0 ? 1 : 0;
+  const double gold_share = GoldShare(standing.quality_sd, newcomer_sd_);
+  const int64_t gold = score.gold_answers + entries_[slot].gold_open;
+  member.gold_due = IsDueForGold(gold_share, gold, score.annotations) ? 1 : 0;
   member.draw = DrawAt(slot, now_ms) & kDrawMask;
   member.sampled = Sample(kind, slot, member);
   known.push_back({kind, member});

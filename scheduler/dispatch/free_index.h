@@ -36,6 +36,7 @@ namespace fairlead::dispatch {
 // A contractor who is there.
 struct Availability {
   int credit = 0;             // Offers he can take now; 0: busy, not to be found, but remembered.
+  int gold_open = 0;          // Gold that he is offered or works at.
   int64_t last_offer_ms = 0;  // When he came, where there was none.
   int64_t since_ms = 0;       // Online without a break since.
   int64_t until_ms = 0;       // Not offered anything afterwards.
@@ -51,6 +52,7 @@ struct BucketKey {
   std::vector<std::string> skills;  // In order.
   double least_quality = 0;         // Of whom it is proven (score.h); 0: anybody's.
   std::string excluded_skill;       // Nobody's who has it; empty: none.
+  bool paced = false;               // Gold of those only whose next answer may be gold (policy.h).
 };
 
 class FreeIndex {
@@ -159,7 +161,8 @@ class FreeIndex {
   uint32_t SkillSet(std::vector<std::string> skills);
   bool SuitsSet(const Bucket& bucket, uint32_t skills) const;
   static bool Admits(const Bucket& bucket, const Entry& entry);
-  static bool IsProven(const Bucket& bucket, const Member& shared);
+  // By what he has shown, where that is asked about.
+  static bool Suits(const Bucket& bucket, const Member& shared);
   void Count(Slot slot, int sign);
   void SetFree(Slot slot, bool free, int64_t now_ms);
   // What buckets of one kind of work share of a contractor.

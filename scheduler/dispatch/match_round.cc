@@ -41,15 +41,15 @@ Floor FloorOf(uint64_t place_seed, const Policy& policy) {
 
 bool SameBucket(const ReadyTask& a, const ReadyTask& b) {
   return a.kind == b.kind && a.alternatives == b.alternatives && a.gold == b.gold &&
-         a.pay_micros == b.pay_micros && a.required_skills == b.required_skills &&
-         a.least_quality == b.least_quality && a.named_skills == b.named_skills &&
-         a.excluded_skill == b.excluded_skill;
+         a.paced == b.paced && a.pay_micros == b.pay_micros &&
+         a.required_skills == b.required_skills && a.least_quality == b.least_quality &&
+         a.named_skills == b.named_skills && a.excluded_skill == b.excluded_skill;
 }
 
 BucketKey KeyOf(const ReadyTask& task) {
-  BucketKey key{task.kind,          AlternativesOf(task), task.gold,
-                task.pay_micros,    task.required_skills, task.least_quality,
-                task.excluded_skill};
+  BucketKey key{
+      task.kind,          AlternativesOf(task), task.gold, task.pay_micros, task.required_skills,
+      task.least_quality, task.excluded_skill,  task.paced};
   std::sort(key.skills.begin(), key.skills.end());
   return key;
 }

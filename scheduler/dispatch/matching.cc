@@ -77,7 +77,8 @@ bool Scarce(absl::Span<const Place> window, const FreeIndex& index) {
   absl::flat_hash_map<const FreeIndex::Bucket*, size_t> places;
   for (const Place& place : window) ++places[place.bucket];
   return std::any_of(places.begin(), places.end(), [](const auto& bucket) {
-    return bucket.first->ranks.size() < kPlenty * bucket.second;
+    // What is paced may as well wait: few are due for it at any time.
+    return !bucket.first->key.paced && bucket.first->ranks.size() < kPlenty * bucket.second;
   });
 }
 

@@ -37,7 +37,8 @@ struct ReadyTask {
   std::string task, project;
   v1::TaskKind kind = v1::TASK_KIND_UNSPECIFIED;
   bool gold = false;
-  int priority = 0;  // The caller's order has it already.
+  bool paced = false;  // Gold, for those only whose next answer may be gold (policy.h).
+  int priority = 0;    // The caller's order has it already.
   int64_t create_ms = 0, expire_ms = 0;
   int places = 1;    // Offers still to make.
   int parallel = 1;  // Of one place at a time at most; see extra_offers.h.

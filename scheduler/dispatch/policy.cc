@@ -136,4 +136,12 @@ double GoldGain(double quality_sd, double newcomer_sd, int gold_open) {
   return std::max(spread / (1 + std::max(gold_open, 0)), kMinGain);
 }
 
+double GoldShare(double quality_sd, double newcomer_sd) {
+  return std::clamp(kMostGold * quality_sd / newcomer_sd, kLeastGold, kMostGold);
+}
+
+bool IsDueForGold(double gold_share, int64_t gold, int64_t answers) {
+  return static_cast<double>(gold) < gold_share * static_cast<double>(answers + 1);
+}
+
 }  // namespace fairlead::dispatch

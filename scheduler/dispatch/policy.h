@@ -12,6 +12,7 @@
 // were tuned by `fairlead replay` on public crowd sets; `./dev bench replay` holds the result.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -92,5 +93,14 @@ double TypicalAlternatives(v1::TaskKind kind);
 // What a gold task tells about a contractor: the posterior's spread against that of a newcomer,
 // less for each gold task in hand. Prefers newcomers by itself.
 double GoldGain(double quality_sd, double newcomer_sd, int gold_open);
+
+// The share of a contractor's answers that gold may take, once a project's gold has done its own
+// work (see Dispatcher): by how uncertain his quality is, as above, from kMostGold for a newcomer
+// to kLeastGold, which is left so that a change is noticed (Bragg, Mausam, Weld 2016).
+inline constexpr double kMostGold = 0.3;
+inline constexpr double kLeastGold = 0.02;
+double GoldShare(double quality_sd, double newcomer_sd);
+// Whether his next answer may be gold, after `answers` of which `gold` were gold.
+bool IsDueForGold(double gold_share, int64_t gold, int64_t answers);
 
 }  // namespace fairlead::dispatch

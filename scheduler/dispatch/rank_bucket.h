@@ -45,7 +45,8 @@ struct Member {
   float gain = 0;     // InformationGain of it while nothing is known about a task; GoldGain else.
   Link rank, wait;
   uint32_t level : 11 = 0;
-  uint32_t draw : 11 = 0;
+  uint32_t draw : 10 = 0;
+  uint32_t gold_due : 1 = 0;        // His next answer may be gold.
   uint32_t responsiveness : 8 = 0;  // In 255ths.
   uint32_t newcomer : 1 = 0;
   uint32_t linked : 1 = 0;

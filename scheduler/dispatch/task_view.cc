@@ -74,12 +74,18 @@ void TaskView::Count(const LiveTask& task, int sign) {
   const int64_t free = std::max(task.want - task.have - task.open, 0);
   ProjectLoad& load = loads_[task.project];
   load.tasks += sign;
+  if (task.gold) load.gold += sign;
   load.answers += sign * int64_t{task.have};
   load.held += sign * (task.open + std::min(overdue, free));
 }
 
+std::set<TaskView::Rank>& TaskView::WantingOf(const LiveTask& task) {
+  Wanting& wanting = wanting_[task.project];
+  return task.gold ? wanting.gold : wanting.others;
+}
+
 void TaskView::Reindex(const std::string& id, const LiveTask& task) {
-  std::set<Rank>& wanting = wanting_[task.project];
+  std::set<Rank>& wanting = WantingOf(task);
   if (task.wants_offer()) {
     wanting.insert(TurnOf(id, task));
   } else {
@@ -105,27 +111,30 @@ void TaskView::Erase(const std::string& id) {
   if (found == tasks_.end()) return;
   const LiveTask& task = found->second;
   Count(task, -1);
-  wanting_[task.project].erase(TurnOf(id, task));
+  WantingOf(task).erase(TurnOf(id, task));
   live_[task.project].erase(RankOf(id, task));
   for (const auto& [contractor, place] : task.places) {
     if (!IsLive(place)) continue;
     held_[contractor].erase(id);
     touched_.insert(contractor);
   }
-  for (const auto& [contractor, assignment] : task.ahead) CountAhead(contractor, -1);
+  for (const auto& [contractor, assignment] : task.ahead) CountAhead(contractor, task, -1);
   tasks_.erase(found);
   slot_of_.erase(id);
 }
 
-void TaskView::CountAhead(const std::string& contractor, int32_t by) {
+void TaskView::CountAhead(const std::string& contractor, const LiveTask& task, int32_t by) {
   touched_.insert(contractor);
-  if ((ahead_[contractor] += by) == 0) ahead_.erase(contractor);
+  Ahead& ahead = ahead_[contractor];
+  ahead.offers += by;
+  if (task.gold) ahead.gold += by;
+  if (ahead.offers == 0) ahead_.erase(contractor);
 }
 
 void TaskView::DropAhead(LiveTask& task, const Placement& place) {
   const auto found = task.ahead.find(place.contractor());
   if (found == task.ahead.end() || found->second != place.assignment()) return;
-  CountAhead(place.contractor(), -1);
+  CountAhead(place.contractor(), task, -1);
   task.ahead.erase(found);
 }
 
@@ -139,7 +148,7 @@ void TaskView::NoteOffered(const std::string& task, const std::string& contracto
   // Its event was faster.
   if (place != live.places.end() && place->second.assignment() == assignment) return;
   if (!live.ahead.try_emplace(contractor, assignment).second) return;
-  CountAhead(contractor, 1);
+  CountAhead(contractor, live, 1);
   Reindex(task, live);
 }
 
@@ -178,7 +187,7 @@ void TaskView::ApplyToTask(const store::v1::Event& event) {
     SetPlace(event.key(), task, place);
   }
   if (event.has_prelabelled()) {
-    wanting_[task.project].erase(TurnOf(event.key(), task));
+    WantingOf(task).erase(TurnOf(event.key(), task));
     task.prelabel_version = event.prelabelled().model_version();
     task.prelabel_confidence = event.prelabelled().confidence();
   }
@@ -282,11 +291,13 @@ absl::Status TaskView::LoadHome(redis::ConnectionPool& pool, const std::string& 
 void TaskView::VisitWanting(
     size_t limit, const std::function<bool(const std::string&, const LiveTask&)>& visit) const {
   MutexLock lock(&mu_);
-  for (const auto& [project, ranks] : wanting_) {
-    size_t seen = 0, taken = 0;
-    for (const Rank& rank : ranks) {
-      if (taken >= limit || seen++ >= kMostSeen * limit) break;
-      if (visit(rank.second, tasks_.at(rank.second))) ++taken;
+  for (const auto& [project, wanting] : wanting_) {
+    for (const std::set<Rank>* ranks : {&wanting.gold, &wanting.others}) {
+      size_t seen = 0, taken = 0;
+      for (const Rank& rank : *ranks) {
+        if (taken >= limit || seen++ >= kMostSeen * limit) break;
+        if (visit(rank.second, tasks_.at(rank.second))) ++taken;
+      }
     }
   }
 }
@@ -297,6 +308,23 @@ void TaskView::VisitHeld(
   for (const auto& [contractor, tasks] : held_) {
     for (const std::string& id : tasks) visit(id, tasks_.at(id));
   }
+}
+
+int32_t TaskView::FreeOf(const std::string& contractor, const Presence& presence) const {
+  const auto held = held_.find(contractor);
+  const auto ahead = ahead_.find(contractor);
+  const int32_t holds = held == held_.end() ? 0 : static_cast<int32_t>(held->second.size());
+  const int32_t offered = ahead == ahead_.end() ? 0 : ahead->second.offers;
+  return std::max(0, presence.credit - holds - offered);
+}
+
+int32_t TaskView::GoldOpenOf(const std::string& contractor) const {
+  const auto ahead = ahead_.find(contractor);
+  int32_t gold = ahead == ahead_.end() ? 0 : ahead->second.gold;
+  if (const auto held = held_.find(contractor); held != held_.end()) {
+    for (const std::string& id : held->second) gold += tasks_.at(id).gold ? 1 : 0;
+  }
+  return gold;
 }
 
 std::vector<ContractorChange> TaskView::TakeChanged(int64_t now_ms) {
@@ -310,11 +338,8 @@ std::vector<ContractorChange> TaskView::TakeChanged(int64_t now_ms) {
       change.presence = found->second;
     }
     if (change.presence.until_ms >= now_ms) {
-      auto held = held_.find(contractor);
-      auto ahead = ahead_.find(contractor);
-      const int32_t holds = held == held_.end() ? 0 : static_cast<int32_t>(held->second.size());
-      const int32_t offered = ahead == ahead_.end() ? 0 : ahead->second;
-      change.free = std::max(0, change.presence.credit - holds - offered);
+      change.free = FreeOf(contractor, change.presence);
+      change.gold_open = GoldOpenOf(contractor);
     }
     changes.push_back(std::move(change));
   }

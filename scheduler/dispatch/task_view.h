@@ -58,7 +58,8 @@ struct Presence {
 struct ContractorChange {
   std::string contractor;
   Presence presence;
-  int32_t free = 0;  // Offers more he may hold; 0 while he is away.
+  int32_t free = 0;       // Offers more he may hold; 0 while he is away.
+  int32_t gold_open = 0;  // Gold among what he is offered or works at.
 };
 
 // One live place of one contractor.
@@ -71,7 +72,8 @@ struct HeldPlace {
 
 // What a project has under way.
 struct ProjectLoad {
-  int64_t tasks = 0;    // That have not ended.
+  int64_t tasks = 0;    // That have not ended,
+  int64_t gold = 0;     // of which gold.
   int64_t answers = 0;  // Accepted of these.
   // That may still be accepted of what was offered: places that live, and overdue work while
   // nobody else has its place.
@@ -87,11 +89,13 @@ class TaskView final : public store::EventSink {
   absl::Status LoadShard(redis::ConnectionPool& pool, const std::string& slot);
   absl::Status LoadHome(redis::ConnectionPool& pool, const std::string& slot);
 
-  // Calls `visit` with tasks of each project that want an offer: by priority, then by age, where
+  // Calls `visit` with tasks of each project that want an offer: its gold first, then the others,
+  // both by priority, then by age, where
   // the less sure the champion is of a task, the older it counts, by ten minutes at most (least
   // confidence sampling; Lewis, Gale 1994). Until it has said of `limit` of them that it takes
   // them, or has seen eight times as many: what waits for something else does not keep back the
-  // rest. The view is locked meanwhile: copy, do not call back.
+  // rest. That of gold and of the others each. The view is locked meanwhile: copy, do not call
+  // back.
   void VisitWanting(
       size_t limit,
       const std::function<bool(const std::string& task, const LiveTask&)>& visit) const;
@@ -136,6 +140,14 @@ class TaskView final : public store::EventSink {
 
  private:
   using Rank = std::pair<int64_t, std::string>;  // Priority and time, then id.
+  // Tasks of a project that want an offer.
+  struct Wanting {
+    std::set<Rank> gold, others;
+  };
+  // Offers whose events have not come yet.
+  struct Ahead {
+    int32_t offers = 0, gold = 0;
+  };
 
   static Rank RankOf(const std::string& id, const LiveTask& task);
   // The order in which tasks are offered: as RankOf, but what the champion is unsure of goes ahead.
@@ -151,7 +163,13 @@ class TaskView final : public store::EventSink {
   // The event of an offer has come.
   void DropAhead(LiveTask& task, const store::v1::Placement& place)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void CountAhead(const std::string& contractor, int32_t by) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // An offer of this task to him is ahead, or no more.
+  void CountAhead(const std::string& contractor, const LiveTask& task, int32_t by)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::set<Rank>& WantingOf(const LiveTask& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  int32_t FreeOf(const std::string& contractor, const Presence& presence) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  int32_t GoldOpenOf(const std::string& contractor) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteContractors(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyToTask(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -162,11 +180,10 @@ class TaskView final : public store::EventSink {
   absl::flat_hash_map<std::string, LiveTask> tasks_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, std::string> slot_of_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::set<Rank>> live_ ABSL_GUARDED_BY(mu_);  // By project: all.
-  std::map<std::string, std::set<Rank>> wanting_
-      ABSL_GUARDED_BY(mu_);  // By project: want an offer.
+  std::map<std::string, Wanting> wanting_ ABSL_GUARDED_BY(mu_);      // By project.
   absl::flat_hash_map<std::string, ProjectLoad> loads_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, std::set<std::string>> held_ ABSL_GUARDED_BY(mu_);  // Tasks.
-  absl::flat_hash_map<std::string, int32_t> ahead_ ABSL_GUARDED_BY(mu_);  // By contractor.
+  absl::flat_hash_map<std::string, Ahead> ahead_ ABSL_GUARDED_BY(mu_);  // By contractor.
   absl::flat_hash_map<std::string, Presence> presence_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_set<std::string> touched_ ABSL_GUARDED_BY(mu_);  // Contractors.
 };

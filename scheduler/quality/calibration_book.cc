@@ -108,6 +108,12 @@ void CalibrationBook::Apply(const store::v1::Event& event, int64_t) {
   }
 }
 
+size_t CalibrationBook::GoldOf(absl::string_view project) const {
+  MutexLock lock(&mu_);
+  const auto found = projects_.find(project);
+  return found == projects_.end() ? 0 : found->second.gold.size();
+}
+
 batch::Calibration CalibrationBook::Of(absl::string_view project) const {
   MutexLock lock(&mu_);
   const auto found = projects_.find(project);

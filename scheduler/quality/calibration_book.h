@@ -51,6 +51,8 @@ class CalibrationBook final : public store::EventSink {
 
   // The identity where there is not gold enough.
   batch::Calibration Of(absl::string_view project) const;
+  // Gold tasks of a project that have shown what confidence is worth, at most kMostGold.
+  size_t GoldOf(absl::string_view project) const;
 
  private:
   struct OpenGold {

@@ -23,8 +23,18 @@ RedundancyLimits LimitsOfCheck(RedundancyLimits limits) {
   return limits;
 }
 
+RedundancyLimits LimitsOfTask(const v1::Redundancy& redundancy, int priority, bool check) {
+  RedundancyLimits limits = Limits(redundancy);
+  limits.valued =
+      redundancy.has_adjudicate_priority() && priority <= redundancy.adjudicate_priority();
+  return check ? LimitsOfCheck(limits) : limits;
+}
+
 RedundancyDecision DecideRedundancy(const RedundancyLimits& limits, int answers,
                                     double confidence) {
+  if (limits.valued && answers <= limits.min_answers) {
+    return {Verdict::kMore, answers < limits.min_answers ? limits.min_answers : answers + 1};
+  }
   const bool enough = answers >= limits.min_answers && confidence >= limits.target;
   const bool doubted = answers == limits.max_answers && limits.adjudicate_below > 0 &&
                        !(confidence >= limits.adjudicate_below);
@@ -33,8 +43,9 @@ RedundancyDecision DecideRedundancy(const RedundancyLimits& limits, int answers,
 }
 
 bool IsAdjudicators(const RedundancyLimits& limits, int answers, int64_t waited_ms) {
-  return limits.adjudicate_below > 0 && answers >= limits.max_answers &&
-         waited_ms < kAdjudicatorWaitMs;
+  const bool doubted = limits.adjudicate_below > 0 && answers >= limits.max_answers;
+  const bool valued = limits.valued && answers >= limits.min_answers;
+  return (doubted || valued) && waited_ms < kAdjudicatorWaitMs;
 }
 
 }  // namespace fairlead::quality

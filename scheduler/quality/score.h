@@ -34,14 +34,15 @@ inline constexpr int64_t kAcceptHalfLifeMs = 14LL * 86'400'000;
 
 // One contractor × one TaskKind; plain values, copyable; zeros mean nothing is known yet.
 struct ContractorScore {
-  double right = 0, wrong = 0;  // Judged answers, by weight, decayed to last_ms.
-  int64_t judged = 0;           // How many answers were judged ever.
-  int64_t annotations = 0;      // Accepted answers ever; counted by AddPace.
-  int64_t gold_seen = 0, gold_right = 0;
-  double log_pace_mean = 0;    // Of the natural logarithm of active seconds.
-  double log_pace_spread = 0;  // Sum of squared deviations from it, by the same weights.
-  double pace_weight = 0;      // Effective number of timed answers behind it, at most about 70.
-  double accept_shape = 0;     // Offers accepted, decayed.
+  double right = 0, wrong = 0;            // Judged answers, by weight, decayed to last_ms.
+  int64_t judged = 0;                     // How many answers were judged ever.
+  int64_t annotations = 0;                // Accepted answers ever; counted by AddPace.
+  int64_t gold_seen = 0, gold_right = 0;  // Of the judged.
+  int64_t gold_answers = 0;               // Of the annotations; judged or not yet.
+  double log_pace_mean = 0;               // Of the natural logarithm of active seconds.
+  double log_pace_spread = 0;             // Sum of squared deviations from it, by the same weights.
+  double pace_weight = 0;   // Effective number of timed answers behind it, at most about 70.
+  double accept_shape = 0;  // Offers accepted, decayed.
   double accept_exposure_seconds = 0;  // Time that offers lay open, accepted or lapsed, decayed.
   double lapses = 0;                   // Offers lapsed, decayed;
   double absences = 0;                 // how many of them because he was away, as expected;

@@ -23,7 +23,18 @@ void ScoreBook::Retract(const std::string& task, fairlead::v1::TaskKind kind) {
   gold_.erase(found);
 }
 
+void ScoreBook::NoteGold(const store::v1::Event& event) {
+  for (const store::v1::TaskRecord& task : event.tasks_submitted().tasks()) {
+    if (task.has_gold()) open_gold_.insert(task.task());
+  }
+  if (event.has_completed() || event.has_ended()) open_gold_.erase(event.key());
+}
+
 void ScoreBook::Apply(const store::v1::Event& event, int64_t) {
+  if (event.has_tasks_submitted() || event.has_completed() || event.has_ended()) {
+    MutexLock lock(&mu_);
+    NoteGold(event);
+  }
   if (!event.has_annotated() && !event.has_completed() && !event.has_placement() &&
       !event.has_gold_retracted()) {
     return;
@@ -41,6 +52,7 @@ void ScoreBook::Apply(const store::v1::Event& event, int64_t) {
     const int64_t active_ms =
         record.active_ms() > 0 ? std::min(record.active_ms(), wall_ms) : wall_ms;
     AddPace(static_cast<double>(std::max<int64_t>(active_ms, 1)) / 1000, score);
+    if (open_gold_.contains(event.key())) ++score.gold_answers;
     AddOfferOutcome(true, static_cast<double>(record.accepted_ms() - record.offered_ms()) / 1000,
                     event.time_ms(), score);
     if (const auto evidence = tests_->EvidenceOf(event); evidence.has_value()) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 #include "common/base/mutex.h"
 #include "fairlead/v1/resources.pb.h"
@@ -51,6 +52,7 @@ class ScoreBook final : public store::EventSink {
              ContractorScore& score) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Retract(const std::string& task, fairlead::v1::TaskKind kind)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void NoteGold(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   ContractorScore& ScoreOf(const std::string& contractor, fairlead::v1::TaskKind kind)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -59,6 +61,7 @@ class ScoreBook final : public store::EventSink {
   mutable Mutex mu_;
   absl::flat_hash_map<std::string, ScoresByKind> scores_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, std::vector<Judged>> gold_ ABSL_GUARDED_BY(mu_);  // By task.
+  absl::flat_hash_set<std::string> open_gold_ ABSL_GUARDED_BY(mu_);  // Tasks that have not ended.
 };
 
 }  // namespace fairlead::quality

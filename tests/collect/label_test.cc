@@ -65,6 +65,17 @@ TEST_F(LabelTest, CountsTheAnswersOfAChecksOwnLimits) {
   EXPECT_TRUE(Label().adjudicated());
 }
 
+TEST_F(LabelTest, AValuedTasksAnswersBeyondTheLeastAreAnAdjudicators) {
+  project_.mutable_settings()->mutable_redundancy()->set_adjudicate_priority(2);
+  task_.record.set_priority(2);
+  Answer("ana", "a", 0);
+  EXPECT_FALSE(Label().adjudicated());
+  Answer("ben", "a", 20);
+  EXPECT_TRUE(Label().adjudicated());
+  task_.record.set_priority(3);
+  EXPECT_FALSE(Label().adjudicated());
+}
+
 TEST_F(LabelTest, GoldHasNoAdjudicator) {
   task_.record.mutable_gold()->set_class_name("a");
   for (const char* name : {"ana", "ben", "eva"}) Answer(name, "b", 20);

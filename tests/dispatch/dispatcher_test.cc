@@ -55,6 +55,34 @@ TEST(LeastQualityTest, OtherPlacesAreAnybodys) {
   EXPECT_EQ(LeastQualityOf(Answered(), fairlead::v1::ProjectSettings(), kAnsweredMs), 0);
 }
 
+TEST(LeastQualityTest, OfAValuedTaskEveryPlaceBeyondTheLeastIsAnAdjudicators) {
+  fairlead::v1::ProjectSettings settings;
+  settings.mutable_redundancy()->set_min_answers(2);
+  settings.mutable_redundancy()->set_adjudicate_priority(0);
+  settings.mutable_redundancy()->set_adjudicator_quality(0.7);
+  LiveTask task = Answered();
+  EXPECT_EQ(LeastQualityOf(task, settings, kAnsweredMs), 0.7);
+  EXPECT_EQ(LeastQualityOf(task, settings, kAnsweredMs + quality::kAdjudicatorWaitMs), 0);
+  task.have = 1;
+  EXPECT_EQ(LeastQualityOf(task, settings, kAnsweredMs), 0);
+  task = Answered();
+  task.priority = 1;
+  EXPECT_EQ(LeastQualityOf(task, settings, kAnsweredMs), 0) << "worth less";
+}
+
+TEST(IsGoldPacedTest, GoldGoesFirstUntilItHasToldEnoughOfTheProject) {
+  fairlead::v1::ProjectSettings settings;
+  const ProjectLoad mixed = {.tasks = 10, .gold = 4};
+  EXPECT_FALSE(IsGoldPaced(settings, mixed, 63));
+  EXPECT_TRUE(IsGoldPaced(settings, mixed, 64));
+  EXPECT_FALSE(IsGoldPaced(settings, {.tasks = 4, .gold = 4}, 64)) << "nothing to spread it over";
+  settings.mutable_model_loop()->set_train(true);
+  EXPECT_FALSE(IsGoldPaced(settings, mixed, 64)) << "it proves the model";
+  settings.clear_model_loop();
+  settings.mutable_qualification()->set_skill("birds");
+  EXPECT_FALSE(IsGoldPaced(settings, mixed, 64)) << "it is the test itself";
+}
+
 TEST(LeastQualityTest, AnAttemptIsReviewedByOneOfProvenQualityForTenMinutes) {
   fairlead::v1::ProjectSettings settings;
   settings.set_review(true);

@@ -82,6 +82,47 @@ TEST_F(FreeIndexTest, BucketsAdmitBySkillAndKnowNewcomers) {
   EXPECT_EQ(Names(kGold).front(), "new") << "gold tells most about him";
 }
 
+TEST_F(FreeIndexTest, PacedGoldIsOfThoseWhoAreDueForIt) {
+  BucketKey paced = kGold;
+  paced.paced = true;
+  index_.Put("newcomer", There(), kNowMs);
+  Judged("known", 190, 10);  // Three in a hundred are due to him.
+  scores_["known"].annotations = 100;
+  for (const auto& [gold, due] : {std::pair(2, true), std::pair(8, false)}) {
+    scores_["known"].gold_answers = gold;
+    index_.Put("known", There(), kNowMs);
+    std::vector<std::string> names = Names(paced);
+    std::sort(names.begin(), names.end());
+    EXPECT_EQ(names, due ? std::vector<std::string>({"known", "newcomer"})
+                         : std::vector<std::string>({"newcomer"}));
+  }
+  EXPECT_EQ(Names(kGold).size(), 2);
+  Availability busy = There();
+  busy.gold_open = 1;
+  index_.Put("newcomer", busy, kNowMs);
+  EXPECT_TRUE(Names(paced).empty()) << "his first answer is gold already";
+}
+
+TEST_F(FreeIndexTest, WhoIsGivenGoldIsDueForNoMore) {
+  BucketKey paced = kGold;
+  paced.paced = true;
+  index_.Put("newcomer", There(/*credit=*/3), kNowMs);
+  ASSERT_EQ(Names(paced).size(), 1);
+  index_.Charge(index_.Find("newcomer"), 50'000, /*gold=*/true, kNowMs);
+  EXPECT_TRUE(Names(paced).empty());
+  EXPECT_EQ(Names(kClasses).size(), 1);
+}
+
+TEST(GoldShareTest, GoesFromThreeTenthsToTwoHundredthsByWhatIsNotKnown) {
+  EXPECT_EQ(GoldShare(0.2, 0.2), 0.3);
+  EXPECT_EQ(GoldShare(0.5, 0.2), 0.3);
+  EXPECT_NEAR(GoldShare(0.1, 0.2), 0.15, 1e-12);
+  EXPECT_EQ(GoldShare(0, 0.2), 0.02);
+  int gold = 0;
+  for (int answers = 0; answers < 1'000; ++answers) gold += IsDueForGold(0.05, gold, answers);
+  EXPECT_EQ(gold, 50);
+}
+
 TEST_F(FreeIndexTest, NobodyIsFoundForLessThanHeAsks) {
   Availability there = There();
   there.min_pay_micros = 50'000;

@@ -42,6 +42,13 @@ class TaskViewTest : public ::testing::Test {
     *event.mutable_tasks_submitted()->add_tasks() = record;
     view_.Apply(event, 0);
   }
+  void SubmitGold(const std::string& task, int64_t create_ms) {
+    store::v1::Event event = Next("");
+    store::v1::TaskRecord record = store::MakeTask(task, create_ms);
+    record.mutable_gold()->set_class_name("a");
+    *event.mutable_tasks_submitted()->add_tasks() = record;
+    view_.Apply(event, 0);
+  }
   void Prelabel(const std::string& task, double confidence) {
     store::v1::Event event = Next(task);
     event.mutable_prelabelled()->set_model_version("v1");
@@ -147,6 +154,37 @@ TEST_F(TaskViewTest, WhatIsNotTakenDoesNotKeepBackTheRest) {
   Submit("next", 2);
   Submit("last", 3);
   EXPECT_THAT(Wanting(1), ElementsAre("waiting", "next"));
+}
+
+TEST_F(TaskViewTest, GoldIsLookedAtByItself) {
+  Submit("first", 1);
+  Submit("second", 2);
+  SubmitGold("gold", 3);
+  SubmitGold("more", 4);
+  EXPECT_THAT(Wanting(1), ElementsAre("gold", "first")) << "neither keeps back the other";
+  EXPECT_THAT(Wanting(), ElementsAre("gold", "more", "first", "second"));
+  EXPECT_EQ(view_.LoadOf(store::kProject).gold, 2);
+  EXPECT_EQ(view_.LoadOf(store::kProject).tasks, 4);
+}
+
+TEST_F(TaskViewTest, TellsWhoHasGoldInHand) {
+  const auto gold_of_ana = [&] {
+    for (const ContractorChange& change : view_.TakeChanged(kLater - 1)) {
+      if (change.contractor == "ana") return change.gold_open;
+    }
+    return -1;
+  };
+  SubmitGold("gold", 1);
+  Submit("task", 2);
+  Online("ana", 3);
+  EXPECT_EQ(gold_of_ana(), 0);
+  view_.NoteOffered("gold", "ana", "first");
+  view_.NoteOffered("task", "ana", "second");
+  EXPECT_EQ(gold_of_ana(), 1) << "ahead of its event";
+  Place("gold", "ana", "first", store::v1::Placement::OFFERED, 1);
+  EXPECT_EQ(gold_of_ana(), 1);
+  Place("gold", "ana", "first", store::v1::Placement::DECLINED, 0);
+  EXPECT_EQ(gold_of_ana(), 0);
 }
 
 TEST_F(TaskViewTest, KnowsWhatAProjectHasUnderWay) {

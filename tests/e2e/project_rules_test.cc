@@ -25,11 +25,11 @@ class ProjectRulesTest : public LoadTest {
   absl::StatusOr<v1::Project> Create(const v1::CreateProjectRequest& request) {
     return client().Call(client().projects(), &v1::ProjectService::Stub::CreateProject, request);
   }
-  void AddGold(const std::string& project, int count) {
+  void AddGold(const std::string& project, int count, int from = 0) {
     v1::AddGoldRequest request;
     request.set_project(project);
-    request.set_request_id("gold");
-    for (int i = 0; i < count; ++i) {
+    request.set_request_id(absl::StrCat("gold-", from));
+    for (int i = from; i < from + count; ++i) {
       auto& gold = *request.add_gold();
       *gold.mutable_task() = ClassItems::Task(i);
       *gold.mutable_answer() = ClassItems::Answer(i);
@@ -347,6 +347,79 @@ TEST_F(ProjectRulesTest, ATextIsTheLabelOnceAReviewerHasPassedIt) {
       << quality("ana") << " " << quality("eva");
 }
 
+TEST_F(ProjectRulesTest, AValuedTaskGoesToOneOfProvenQualityThoughAllAreSure) {
+  v1::CreateProjectRequest request = ClassProject("valued");
+  auto& redundancy = *request.mutable_settings()->mutable_redundancy();
+  redundancy.set_gold_answers(1);
+  redundancy.set_target_confidence(0.6);  // Which one answer reaches.
+  redundancy.set_adjudicate_priority(0);
+  redundancy.set_adjudicator_quality(0.6);
+  auto project = Create(request);
+  ASSERT_OK(project) << project.status();
+  AddGold(project->name(), 8);
+  Person expert = NewPerson("expert");
+  expert.Online(1);
+  for (int i = 0; i < 8; ++i) {
+    const v1::Offer offer = expert.NextOffer();
+    auto assignment = expert.Accept(offer);
+    ASSERT_OK(assignment) << assignment.status();
+    ASSERT_OK(expert.SubmitAnswer(offer, answers_[assignment->payload().class_item().text()]));
+  }
+  expert.Online(0);
+  const std::string task = Submit(project->name(), 100, 101, "one").at(0);
+  Person ana = NewPerson("ana"), novice = NewPerson("novice");
+  ana.Online(1);
+  Work(ana, "a");
+  ASSERT_TRUE(
+      Eventually(absl::Seconds(10), [&] { return Explain(task).task().wanted_answers() == 2; }));
+  novice.Online(1);
+  EXPECT_FALSE(novice.TryNextOffer().has_value());
+  expert.Online(1);
+  Work(expert, "a");
+  ASSERT_TRUE(Eventually(absl::Seconds(10), [&] { return Explain(task).task().has_label(); }));
+  EXPECT_TRUE(Explain(task).task().label().adjudicated());
+  EXPECT_EQ(Explain(task).task().label().answers(), 2);
+}
+
+TEST_F(ProjectRulesTest, OnceGoldHasToldEnoughItIsSpreadOverTheWorkOfEach) {
+  constexpr int kFirst = 64, kOrdinary = 12;
+  v1::CreateProjectRequest request = ClassProject("gold");
+  auto& redundancy = *request.mutable_settings()->mutable_redundancy();
+  redundancy.set_gold_answers(1);
+  redundancy.set_max_answers(1);
+  auto project = Create(request);
+  ASSERT_OK(project) << project.status();
+  AddGold(project->name(), kFirst);
+  Person ana = NewPerson("ana");
+  // Whether what was answered was gold.
+  const auto answers_gold = [&](Person& person) {
+    const v1::Offer offer = person.NextOffer();
+    auto assignment = person.Accept(offer);
+    EXPECT_OK(assignment) << assignment.status();
+    if (!assignment.ok()) return false;
+    const auto known = answers_.find(assignment->payload().class_item().text());
+    v1::Answer answer;
+    answer.set_class_name("a");
+    EXPECT_OK(person.SubmitAnswer(offer, known != answers_.end() ? known->second : answer));
+    return known != answers_.end();
+  };
+  ana.Online(1);
+  for (int i = 0; i < kFirst; ++i) ASSERT_TRUE(answers_gold(ana));
+  ana.Online(0);
+  ASSERT_TRUE(Eventually(absl::Seconds(10),
+                         [&] { return Get(project->name()).counts().completed() == kFirst; }));
+  Submit(project->name(), 1'000, 1'000 + kOrdinary, "work");
+  AddGold(project->name(), 3, kFirst);
+  Person ben = NewPerson("ben");
+  ben.Online(1);
+  EXPECT_TRUE(answers_gold(ben)) << "nothing is known of him";
+  EXPECT_FALSE(answers_gold(ben)) << "three in ten of his answers at most";
+  ana.Online(1);
+  for (int i = 2; i < kOrdinary; ++i) EXPECT_FALSE(answers_gold(ana)) << "she had her share";
+  EXPECT_FALSE(answers_gold(ben));
+  EXPECT_TRUE(answers_gold(ana)) << "there is nothing else";
+}
+
 TEST_F(ProjectRulesTest, SettingsOutOfRangeAreRefusedNamingTheField) {
   const auto refused = [&](const v1::CreateProjectRequest& request) {
     const auto created = Create(request);
@@ -364,6 +437,11 @@ TEST_F(ProjectRulesTest, SettingsOutOfRangeAreRefusedNamingTheField) {
     EXPECT_EQ(refused(request), "settings.redundancy.adjudicator_quality") << quality;
   }
   request.mutable_settings()->mutable_redundancy()->set_adjudicator_quality(0);
+  for (const int priority : {-1, 10}) {
+    request.mutable_settings()->mutable_redundancy()->set_adjudicate_priority(priority);
+    EXPECT_EQ(refused(request), "settings.redundancy.adjudicate_priority") << priority;
+  }
+  request.mutable_settings()->mutable_redundancy()->clear_adjudicate_priority();
   for (const int64_t budget : {int64_t{-1}, int64_t{1'000'000'000'000'001}}) {
     request.mutable_settings()->set_budget_micros(budget);
     EXPECT_EQ(refused(request), "settings.budget_micros") << budget;

@@ -120,6 +120,24 @@ TEST_F(QualificationBookTest, AQuestionIsEvidenceOnceAndAtOnce) {
   EXPECT_EQ(scores_.Score("ana", v1::TASK_KIND_CLASS).gold_seen, 1);
 }
 
+TEST_F(QualificationBookTest, AnswersToGoldAreCountedAsTheyComeWhateverTheyAreJudged) {
+  PutProject("acme/work", "");
+  AddGold("acme/work", {"g1", "g2"});
+  Answer("acme/work", "g1", "ana", "a");
+  Answer("acme/work", "w1", "ana", "a");
+  const ContractorScore score = scores_.Score("ana", v1::TASK_KIND_CLASS);
+  EXPECT_EQ(score.annotations, 2);
+  EXPECT_EQ(score.gold_answers, 1);
+  EXPECT_EQ(score.gold_seen, 0) << "nothing is complete";
+  store::v1::Event ended;
+  ended.set_project("acme/work");
+  ended.set_key("g2");
+  ended.mutable_ended();
+  Apply(ended);
+  Answer("acme/work", "g2", "ana", "a");
+  EXPECT_EQ(scores_.Score("ana", v1::TASK_KIND_CLASS).gold_answers, 1);
+}
+
 TEST_F(QualificationBookTest, ARetractedQuestionIsNoneAndNoEvidence) {
   PutProject("acme/latin-test", "latin");
   PutProject("acme/work", "");

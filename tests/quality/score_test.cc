@@ -337,5 +337,29 @@ TEST(RedundancyTest, DoubtThatAllAnswersLeaveIsAnAdjudicators) {
   EXPECT_EQ(LimitsOfCheck(limits).adjudicate_below, 0.8);
 }
 
+TEST(RedundancyTest, AValuedTaskEndsWithAnAdjudicatorHoweverSureItIs) {
+  v1::Redundancy settings;
+  settings.set_min_answers(2);
+  settings.set_max_answers(4);
+  EXPECT_FALSE(LimitsOfTask(settings, 0, false).valued) << "unset";
+  settings.set_adjudicate_priority(0);
+  EXPECT_FALSE(LimitsOfTask(settings, 1, false).valued);
+  const RedundancyLimits limits = LimitsOfTask(settings, 0, false);
+  ASSERT_TRUE(limits.valued);
+  EXPECT_EQ(DecideRedundancy(limits, 1, 0.99).want, 2);
+  EXPECT_EQ(DecideRedundancy(limits, 2, 0.99).want, 3);
+  EXPECT_EQ(DecideRedundancy(limits, 3, 0.99).verdict, Verdict::kComplete);
+  EXPECT_EQ(DecideRedundancy(limits, 3, 0.5).want, 4);
+  EXPECT_EQ(DecideRedundancy(limits, 4, 0.5).verdict, Verdict::kComplete);
+  EXPECT_FALSE(IsAdjudicators(limits, 1, 0));
+  EXPECT_TRUE(IsAdjudicators(limits, 2, 0));
+  EXPECT_TRUE(IsAdjudicators(limits, 3, 0));
+  EXPECT_FALSE(IsAdjudicators(limits, 2, kAdjudicatorWaitMs));
+  settings.set_max_answers(2);
+  EXPECT_EQ(DecideRedundancy(LimitsOfTask(settings, 0, false), 2, 0.99).want, 3)
+      << "his is beyond the most";
+  EXPECT_EQ(LimitsOfTask(settings, 0, true).max_answers, 3) << "a check";
+}
+
 }  // namespace
 }  // namespace fairlead::quality
