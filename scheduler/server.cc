@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <iterator>
@@ -100,6 +101,9 @@ class ServerImpl final : public Server {
  private:
   absl::Status AddBootstrapOperator();
   void StartLoops();
+  // Whether the books have all that the view was loaded with. Until then an answer that was
+  // accepted just before a crash would count neither as held nor as paid, nor be evidence.
+  bool BooksHaveCaughtUp() const;
   absl::Status Serve();
   void SetServing(bool serving);
 
@@ -192,6 +196,13 @@ absl::Status ServerImpl::Begin() {
   return absl::OkStatus();
 }
 
+bool ServerImpl::BooksHaveCaughtUp() const {
+  const std::vector<std::string> slots = options_.topology.ShardSlots();
+  return std::all_of(slots.begin(), slots.end(), [this](const std::string& slot) {
+    return follower_.DurableSeq(slot) >= view_.LoadedSeq(slot);
+  });
+}
+
 void ServerImpl::StartLoops() {
   auto leader_only = [this](std::function<absl::StatusOr<int>()> round) {
     return [this, round = std::move(round)]() -> absl::StatusOr<int> {
@@ -216,6 +227,7 @@ void ServerImpl::StartLoops() {
         seen_change_ = view_.AwaitChange(seen_change_, absl::Milliseconds(200));
         absl::SleepFor(next_round_ - absl::Now());
         next_round_ = absl::Now() + kRoundGap;
+        if (!BooksHaveCaughtUp()) return 0;
         return dispatcher_.RunOnce(clock_.Now());
       }));
   add("collect", absl::Milliseconds(1), leader_only([this]() -> absl::StatusOr<int> {

@@ -71,12 +71,11 @@ void TaskView::Count(const LiveTask& task, int sign) {
   for (const auto& [contractor, place] : task.places) {
     if (place.state() == Placement::OVERDUE) ++overdue;
   }
-  const int64_t free = std::max(task.want - task.have - task.open, 0);
   ProjectLoad& load = loads_[task.project];
   load.tasks += sign;
   if (task.gold) load.gold += sign;
   load.answers += sign * int64_t{task.have};
-  load.held += sign * (task.open + std::min(overdue, free));
+  load.held += sign * (task.open + overdue);
 }
 
 std::set<TaskView::Rank>& TaskView::WantingOf(const LiveTask& task) {
@@ -471,6 +470,12 @@ std::vector<std::string> TaskView::WithoutPrelabel(absl::string_view project,
     page.push_back(rank.second);
   }
   return page;
+}
+
+uint64_t TaskView::LoadedSeq(absl::string_view slot) const {
+  MutexLock lock(&mu_);
+  const auto found = loaded_seq_.find(slot);
+  return found == loaded_seq_.end() ? 0 : found->second;
 }
 
 uint64_t TaskView::AwaitChange(uint64_t seen, absl::Duration timeout) const {

@@ -75,8 +75,8 @@ struct ProjectLoad {
   int64_t tasks = 0;    // That have not ended,
   int64_t gold = 0;     // of which gold.
   int64_t answers = 0;  // Accepted of these.
-  // That may still be accepted of what was offered: places that live, and overdue work while
-  // nobody else has its place.
+  // That may still be accepted of what was offered: places that live, and overdue work, also where
+  // somebody else has its place: the task may come to want one answer more.
   int64_t held = 0;
 };
 
@@ -135,6 +135,8 @@ class TaskView final : public store::EventSink {
   // order.
   std::vector<std::string> WithoutPrelabel(absl::string_view project, absl::string_view version,
                                            size_t limit) const;
+  // The last event of the slot that its load had seen; 0 before.
+  uint64_t LoadedSeq(absl::string_view slot) const;
   // Waits until something changed since `seen` (a counter), or for `timeout`; returns the counter.
   uint64_t AwaitChange(uint64_t seen, absl::Duration timeout) const;
 

@@ -202,6 +202,11 @@ TEST_F(TaskViewTest, KnowsWhatAProjectHasUnderWay) {
   EXPECT_THAT(load(), ElementsAre(2, 0, 1));
   Place("a", "ana", "first", store::v1::Placement::OVERDUE, 0);
   EXPECT_THAT(load(), ElementsAre(2, 0, 1)) << "he may still come with it";
+  Place("a", "ben", "other", store::v1::Placement::OFFERED, 1);
+  Place("a", "eva", "third", store::v1::Placement::OFFERED, 2);
+  EXPECT_THAT(load(), ElementsAre(2, 0, 3)) << "also when the task comes to want a third";
+  Place("a", "ben", "other", store::v1::Placement::DECLINED, 1);
+  Place("a", "eva", "third", store::v1::Placement::DECLINED, 0);
   store::v1::Event event = Next("a");
   event.set_have(1);
   event.mutable_annotated()->set_contractor("ana");

@@ -351,6 +351,7 @@ TEST_F(ProjectRulesTest, AValuedTaskGoesToOneOfProvenQualityThoughAllAreSure) {
   v1::CreateProjectRequest request = ClassProject("valued");
   auto& redundancy = *request.mutable_settings()->mutable_redundancy();
   redundancy.set_gold_answers(1);
+  redundancy.set_min_answers(1);
   redundancy.set_target_confidence(0.6);  // Which one answer reaches.
   redundancy.set_adjudicate_priority(0);
   redundancy.set_adjudicator_quality(0.6);
@@ -386,6 +387,7 @@ TEST_F(ProjectRulesTest, OnceGoldHasToldEnoughItIsSpreadOverTheWorkOfEach) {
   v1::CreateProjectRequest request = ClassProject("gold");
   auto& redundancy = *request.mutable_settings()->mutable_redundancy();
   redundancy.set_gold_answers(1);
+  redundancy.set_min_answers(1);
   redundancy.set_max_answers(1);
   auto project = Create(request);
   ASSERT_OK(project) << project.status();
