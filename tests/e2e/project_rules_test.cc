@@ -157,6 +157,7 @@ TEST_F(ProjectRulesTest, NothingIsOfferedThatTheBudgetDoesNotPay) {
 // Twenty contractors at once, and a scheduler that has to learn anew what was paid and is held.
 TEST_F(ProjectRulesTest, TheBudgetHoldsUnderLoadAndKills) {
   constexpr int64_t kAnswers = 151;
+  constexpr int64_t kKilledWork = 10;  // Overdue since, for which the pay is held at most.
   v1::CreateProjectRequest request = ClassProject("loaded");
   request.mutable_settings()->set_budget_micros(kAnswers * 20'000 + 19'999);
   auto project = Create(request);
@@ -174,13 +175,12 @@ TEST_F(ProjectRulesTest, TheBudgetHoldsUnderLoadAndKills) {
   v1::Project now;
   EXPECT_TRUE(Eventually(absl::Seconds(60), [&] {
     now = Get(project->name());
-    return now.counts().annotations() >= kAnswers;
+    return now.forecast().budget_spent() && now.counts().annotations() >= kAnswers - kKilledWork;
   })) << now.DebugString();
   EXPECT_TRUE(simulator->Drain(absl::Seconds(20)));
   now = Get(project->name());
-  EXPECT_EQ(now.counts().annotations(), kAnswers);
-  EXPECT_EQ(now.forecast().paid_micros(), kAnswers * 20'000);
-  EXPECT_TRUE(now.forecast().budget_spent());
+  EXPECT_LE(now.counts().annotations(), kAnswers);
+  EXPECT_EQ(now.forecast().paid_micros(), now.counts().annotations() * 20'000);
 }
 
 TEST_F(ProjectRulesTest, TheFirstToAcceptHasThePlaceThatSeveralWereOffered) {
@@ -240,7 +240,7 @@ TEST_F(ProjectRulesTest, SlowWorkIsDuplicatedAndPaidAllTheSame) {
   EXPECT_TRUE(receipt->surplus());
   EXPECT_EQ(receipt->pay_micros(), 20'000);
   EXPECT_TRUE(Eventually(absl::Seconds(10), [&] {
-    return Get(project->name()).forecast().paid_micros() == 8 * 20'000;
+    return Get(project->name()).forecast().paid_micros() == int64_t{8} * 20'000;
   }));
   EXPECT_EQ(Get(project->name()).counts().annotations(), 7);
 }
