@@ -115,7 +115,8 @@ store::Conclusion Collector::Conclude(const store::TaskRef& ref,
                                       const store::TaskState& task) const {
   store::Conclusion conclusion{ref, task.version, std::nullopt, "", task.want};
   if (task.have == 0 && task.open == 0 && task.has_prelabel && !task.record.has_gold() &&
-      task.record.checks().empty()) {
+      task.record.checks().empty() &&
+      !quality::IsValued(project.settings().redundancy(), task.record.priority())) {
     const learn::Proven proven =
         learn::ProvenOf(project.settings().model_loop(),
                         registry_->Model(ref.project).value_or(store::v1::ModelRecord()));

@@ -52,11 +52,12 @@ google::protobuf::Timestamp NowStamp(absl::Time now) {
 }
 
 // Whether the model has its turn first: its prelabel is about to come, or decides alone.
-bool IsTheModels(const std::string& id, const LiveTask& task, const learn::Proven& proven,
-                 int64_t now_ms) {
+bool IsTheModels(const std::string& id, const LiveTask& task, bool valued,
+                 const learn::Proven& proven, int64_t now_ms) {
   if (task.gold || task.check || task.have + task.open > 0) return false;
   if (task.prelabel_version.empty()) return now_ms - task.create_ms < kPrelabelGraceMs;
-  return learn::IsDecidedByModel(proven, id, task.prelabel_version, task.prelabel_confidence);
+  return !valued &&
+         learn::IsDecidedByModel(proven, id, task.prelabel_version, task.prelabel_confidence);
 }
 
 }  // namespace
@@ -167,7 +168,10 @@ std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
 
 std::optional<ReadyTask> Dispatcher::PlaceToOffer(const std::string& id, const LiveTask& live,
                                                   Project& project, int64_t now_ms) const {
-  if (project.prelabeller.has_value() && IsTheModels(id, live, *project.prelabeller, now_ms)) {
+  const fairlead::v1::Redundancy& redundancy = project.record->settings().redundancy();
+  if (project.prelabeller.has_value() &&
+      IsTheModels(id, live, quality::IsValued(redundancy, live.priority), *project.prelabeller,
+                  now_ms)) {
     return std::nullopt;
   }
   ReadyTask task;

@@ -23,10 +23,13 @@ RedundancyLimits LimitsOfCheck(RedundancyLimits limits) {
   return limits;
 }
 
+bool IsValued(const v1::Redundancy& redundancy, int priority) {
+  return redundancy.has_adjudicate_priority() && priority <= redundancy.adjudicate_priority();
+}
+
 RedundancyLimits LimitsOfTask(const v1::Redundancy& redundancy, int priority, bool check) {
   RedundancyLimits limits = Limits(redundancy);
-  limits.valued =
-      redundancy.has_adjudicate_priority() && priority <= redundancy.adjudicate_priority();
+  limits.valued = IsValued(redundancy, priority);
   return check ? LimitsOfCheck(limits) : limits;
 }
 

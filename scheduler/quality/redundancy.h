@@ -27,6 +27,9 @@ struct RedundancyLimits {
 // Since the answer before it was accepted.
 inline constexpr int64_t kAdjudicatorWaitMs = 600'000;
 
+// Whether a task of this priority is worth an adjudicator; then no model decides it alone either.
+bool IsValued(const v1::Redundancy& redundancy, int priority);
+
 // The limits of a project with the defaults of resources.proto applied; max is never below min.
 RedundancyLimits Limits(const v1::Redundancy& redundancy);
 
