@@ -52,6 +52,18 @@ class ProjectRulesTest : public LoadTest {
     EXPECT_OK(why) << why.status();
     return why.ok() ? *why : v1::ExplainTaskResponse();
   }
+  // Has him answer eight gold tasks rightly, of which each wants one answer.
+  void Prove(Person& person, const std::string& project) {
+    AddGold(project, 8);
+    person.Online(1);
+    for (int i = 0; i < 8; ++i) {
+      const v1::Offer offer = person.NextOffer();
+      auto assignment = person.Accept(offer);
+      ASSERT_OK(assignment) << assignment.status();
+      ASSERT_OK(person.SubmitAnswer(offer, answers_[assignment->payload().class_item().text()]));
+    }
+    person.Online(0);
+  }
   // Takes the next offer and answers it.
   static void Work(Person& person, const std::string& answer) {
     const v1::Offer offer = person.NextOffer();
@@ -71,16 +83,8 @@ TEST_F(ProjectRulesTest, DoubtGoesToOneOfProvenQuality) {
   redundancy.set_adjudicator_quality(0.6);
   auto project = Create(request);
   ASSERT_OK(project) << project.status();
-  AddGold(project->name(), 8);
   Person expert = NewPerson("expert");
-  expert.Online(1);
-  for (int i = 0; i < 8; ++i) {
-    const v1::Offer offer = expert.NextOffer();
-    auto assignment = expert.Accept(offer);
-    ASSERT_OK(assignment) << assignment.status();
-    ASSERT_OK(expert.SubmitAnswer(offer, answers_[assignment->payload().class_item().text()]));
-  }
-  expert.Online(0);
+  Prove(expert, project->name());
   const std::string task = Submit(project->name(), 100, 101, "one").at(0);
   Person ana = NewPerson("ana"), ben = NewPerson("ben"), novice = NewPerson("novice");
   ana.Online(1);
@@ -357,16 +361,8 @@ TEST_F(ProjectRulesTest, AValuedTaskGoesToOneOfProvenQualityThoughAllAreSure) {
   redundancy.set_adjudicator_quality(0.6);
   auto project = Create(request);
   ASSERT_OK(project) << project.status();
-  AddGold(project->name(), 8);
   Person expert = NewPerson("expert");
-  expert.Online(1);
-  for (int i = 0; i < 8; ++i) {
-    const v1::Offer offer = expert.NextOffer();
-    auto assignment = expert.Accept(offer);
-    ASSERT_OK(assignment) << assignment.status();
-    ASSERT_OK(expert.SubmitAnswer(offer, answers_[assignment->payload().class_item().text()]));
-  }
-  expert.Online(0);
+  Prove(expert, project->name());
   const std::string task = Submit(project->name(), 100, 101, "one").at(0);
   Person ana = NewPerson("ana"), novice = NewPerson("novice");
   ana.Online(1);
