@@ -1,4 +1,4 @@
-// The tasks' queues in Redis: one verb, one function of common/redis/lua/task.lua, one slot.
+// The tasks' queues in Redis: one verb, one function of common/redis/lua/task.*.lua, one slot.
 #pragma once
 
 #include <optional>
