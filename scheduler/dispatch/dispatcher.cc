@@ -127,6 +127,7 @@ std::optional<learn::Proven> Dispatcher::Prelabeller(
 std::vector<ReadyTask> Dispatcher::ReadTasks(size_t limit, int64_t now_ms) {
   projects_.clear();
   project_of_.clear();
+  from_overdue_.clear();
   for (const std::string& key : parts_.view->Projects()) {
     absl::StatusOr<store::SharedProjectRecord> record = parts_.registry->SharedProject(key);
     if (!record.ok() || (*record)->paused()) continue;
@@ -185,6 +186,7 @@ std::optional<ReadyTask> Dispatcher::PlaceToOffer(const std::string& id, const L
   task.create_ms = live.create_ms;
   task.expire_ms = live.expire_ms;
   task.places = live.places_left();
+  task.overdue = live.overdue();
   if (!project.record->settings().has_qualification()) {
     task.parallel = std::max(1, project.record->settings().parallel_offers());
   }
@@ -236,6 +238,7 @@ void Dispatcher::OfferBeside(absl::Span<const ReadyTask> tasks, int64_t now_ms,
   for (Choice& choice : choices) {
     choice.spare = slow_.contains(choice.task) ? 1 : 0;
     choice.decision.set_duplicate(choice.spare > 0);
+    choice.from_overdue = from_overdue_.contains(choice.task);
   }
   AddParallelOffers(
       tasks,
@@ -288,6 +291,13 @@ void Dispatcher::KeepWithinBudget(const std::string& key, Project& project, int6
       settings.budget_micros(), store::CurrentRate(*project.record).micros_per_annotation(),
       progress);
   for (ReadyTask& task : project.tasks) {
+    if (task.overdue > 0) {
+      // First these, whose pay is held already.
+      task.places = std::min(task.places, task.overdue);
+      task.parallel = 1;
+      from_overdue_.insert(task.task);
+      continue;
+    }
     task.places = static_cast<int>(std::min<int64_t>(task.places, left));
     left -= task.places;
   }
@@ -357,6 +367,7 @@ absl::StatusOr<int> Dispatcher::Commit(absl::Time now, std::vector<Choice> choic
     terms.work_window = FromProto(settings.work_window());
     terms.over = choice.over;
     terms.spare = choice.spare;
+    terms.from_overdue = choice.from_overdue;
     choice.decision.set_name(terms.assignment);
     choice.decision.set_assignment(terms.assignment);
     *choice.decision.mutable_offer_window() = ToProto(terms.offer_window);

@@ -122,6 +122,8 @@ class Dispatcher {
   std::map<std::string, Share> shares_;                       // By project.
   std::map<std::string, Project> projects_;                   // Of the round.
   absl::flat_hash_map<std::string, std::string> project_of_;  // Of the tasks of the round.
+  // Tasks of the round that are offered in the place of overdue work: its pay is held already.
+  absl::flat_hash_set<std::string> from_overdue_;
   // By project and assignment: those that the view has not seen yet.
   std::map<std::string, std::map<std::string, Sent>> sent_;
   std::map<std::string, LiveTask> slow_;  // Of the last look, by task; of no round but the next.

@@ -41,6 +41,7 @@ struct ReadyTask {
   int priority = 0;    // The caller's order has it already.
   int64_t create_ms = 0, expire_ms = 0;
   int places = 1;    // Offers still to make.
+  int overdue = 0;   // Of them, those that overdue work has until they are offered.
   int parallel = 1;  // Of one place at a time at most; see extra_offers.h.
   double pay_micros = 0;
   double alternatives = 0;  // That an answer competes with; 0: what is typical of the kind.
@@ -57,7 +58,8 @@ struct ReadyTask {
 struct Choice {
   std::string task, contractor;
   v1::Decision decision;
-  int over = 0, spare = 0;  // As in store::OfferTerms.
+  int over = 0, spare = 0;    // As in store::OfferTerms,
+  bool from_overdue = false;  // and this.
 };
 
 // At most max_choices choices, for `tasks` in fair order; those chosen are charged in the index,

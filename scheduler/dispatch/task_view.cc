@@ -18,38 +18,11 @@ using store::v1::Placement;
 // longer than that for it.
 constexpr double kUnsureAheadMs = 600'000;
 constexpr size_t kMostSeen = 8;  // Tasks looked at for each that is taken.
+// Between two clocks, and until an event has come.
+constexpr int64_t kLateEventsMs = 60'000;
 
 bool IsLive(const Placement& place) {
   return place.state() == Placement::OFFERED || place.state() == Placement::ACCEPTED;
-}
-
-LiveTask FromRecord(const store::v1::TaskRecord& record) {
-  LiveTask task;
-  task.project = record.project();
-  task.priority = record.priority();
-  task.create_ms = record.create_ms();
-  task.expire_ms = record.expire_ms();
-  task.gold = record.has_gold();
-  task.check = !record.checks().empty();
-  task.want = record.want();
-  return task;
-}
-
-LiveTask FromState(const store::TaskState& state) {
-  LiveTask task = FromRecord(state.record);
-  task.delayed = state.state == fairlead::v1::Task::DELAYED;
-  task.want = state.want;
-  task.have = state.have;
-  task.open = state.open;
-  if (state.has_prelabel) {
-    task.prelabel_version = state.prelabel.model_version();
-    task.prelabel_confidence = state.prelabel.confidence();
-  }
-  for (const Placement& place : state.places) task.places[place.contractor()] = place;
-  for (const store::v1::AnnotationRecord& answered : state.annotations) {
-    task.turns.Add(answered.answer());
-  }
-  return task;
 }
 
 }  // namespace
@@ -67,15 +40,11 @@ TaskView::Rank TaskView::TurnOf(const std::string& id, const LiveTask& task) {
 }
 
 void TaskView::Count(const LiveTask& task, int sign) {
-  int64_t overdue = 0;
-  for (const auto& [contractor, place] : task.places) {
-    if (place.state() == Placement::OVERDUE) ++overdue;
-  }
   ProjectLoad& load = loads_[task.project];
   load.tasks += sign;
   if (task.gold) load.gold += sign;
   load.answers += sign * int64_t{task.have};
-  load.held += sign * (task.open + overdue);
+  load.held += sign * (task.open + task.overdue());
 }
 
 std::set<TaskView::Rank>& TaskView::WantingOf(const LiveTask& task) {
@@ -164,8 +133,19 @@ void TaskView::SetPlace(const std::string& id, LiveTask& task, const Placement& 
   }
 }
 
+void TaskView::ApplyEnd(const store::v1::Event& event) {
+  const auto found = tasks_.find(event.key());
+  if (found == tasks_.end()) return;
+  for (const auto& [contractor, place] : found->second.places) {
+    if (place.state() != Placement::ACCEPTED || place.deadline_ms() < event.time_ms()) continue;
+    unfinished_.Add({event.slot(), event.project(), place.assignment(), place.deadline_ms()});
+  }
+  Erase(event.key());
+}
+
 void TaskView::ApplyToTask(const store::v1::Event& event) {
-  if (event.has_completed() || event.has_ended()) return Erase(event.key());
+  if (event.has_completed() || event.has_ended()) return ApplyEnd(event);
+  if (event.has_orphaned()) unfinished_.Remove(event.orphaned().assignment());
   auto found = tasks_.find(event.key());
   if (found == tasks_.end()) return;
   LiveTask& task = found->second;
@@ -215,7 +195,7 @@ void TaskView::Apply(const store::v1::Event& event, int64_t) {
   if (loaded == loaded_seq_.end() || event.seq() <= loaded->second) return;
   if (event.has_tasks_submitted()) {
     for (const store::v1::TaskRecord& record : event.tasks_submitted().tasks()) {
-      LiveTask task = FromRecord(record);
+      LiveTask task = LiveTaskOf(record);
       task.delayed = record.start_ms() > event.time_ms();
       Insert(event.slot(), record.task(), std::move(task));
     }
@@ -250,10 +230,13 @@ absl::Status TaskView::LoadShard(redis::ConnectionPool& pool, const std::string&
       store::TaskState state;
       if (!store::ParseTask(replies[i], state)) continue;  // Ended meanwhile and archived.
       store::ParsePlaces(replies[i + 1], state);
-      loaded.emplace_back(state.record.task(), FromState(state));
+      loaded.emplace_back(state.record.task(), LiveTaskOf(state));
     }
   }
+  ASSIGN_OR_RETURN(const std::vector<Unfinished> unfinished, ReadUnfinished(pool, slot));
   MutexLock lock(&mu_);
+  unfinished_.RemoveSlot(slot);
+  for (const Unfinished& work : unfinished) unfinished_.Add(work);
   std::vector<std::string> old;
   for (const auto& [id, its_slot] : slot_of_) {
     if (its_slot == slot) old.push_back(id);
@@ -328,6 +311,7 @@ int32_t TaskView::GoldOpenOf(const std::string& contractor) const {
 
 std::vector<ContractorChange> TaskView::TakeChanged(int64_t now_ms) {
   MutexLock lock(&mu_);
+  unfinished_.RemoveUntil(now_ms - kLateEventsMs);
   std::vector<ContractorChange> changes;
   changes.reserve(touched_.size());
   for (const std::string& contractor : touched_) {
@@ -401,7 +385,9 @@ bool TaskView::HasSeen(absl::string_view task, absl::string_view contractor,
 ProjectLoad TaskView::LoadOf(absl::string_view project) const {
   MutexLock lock(&mu_);
   const auto found = loads_.find(project);
-  return found == loads_.end() ? ProjectLoad() : found->second;
+  ProjectLoad load = found == loads_.end() ? ProjectLoad() : found->second;
+  load.held += unfinished_.Of(project);
+  return load;
 }
 
 bool TaskView::Online(absl::string_view contractor, int64_t now_ms) const {

@@ -19,33 +19,12 @@
 #include "absl/time/time.h"
 #include "common/base/mutex.h"
 #include "fairlead/store/v1/records.pb.h"
-#include "scheduler/quality/review.h"
+#include "scheduler/dispatch/live_task.h"
+#include "scheduler/dispatch/unfinished_work.h"
 #include "scheduler/store/event_codec.h"
 #include "scheduler/store/task_store.h"
 
 namespace fairlead::dispatch {
-
-// A task that has not ended.
-struct LiveTask {
-  std::string project;
-  int32_t priority = 0;
-  int64_t create_ms = 0, expire_ms = 0;
-  bool gold = false;
-  bool check = false;  // Of a label that a model doubted: the model has no say in it.
-  bool delayed = false;
-  int32_t want = 0, have = 0, open = 0;
-  quality::ReviewTurns turns;    // Only of use where the project has texts reviewed.
-  std::string prelabel_version;  // Of the last prelabel; empty without one.
-  double prelabel_confidence = 0;
-  // By contractor. The deadline of a submitted one is the time its answer was accepted.
-  std::map<std::string, store::v1::Placement> places;
-  // Offers made whose events have not come yet: the assignment of each contractor.
-  std::map<std::string, std::string> ahead;
-
-  // Places to be offered.
-  int32_t places_left() const { return want - have - open - static_cast<int32_t>(ahead.size()); }
-  bool wants_offer() const { return !delayed && places_left() > 0; }
-};
 
 struct Presence {
   int32_t credit = 0;
@@ -75,8 +54,8 @@ struct ProjectLoad {
   int64_t tasks = 0;    // That have not ended,
   int64_t gold = 0;     // of which gold.
   int64_t answers = 0;  // Accepted of these.
-  // That may still be accepted of what was offered: places that live, and overdue work, also where
-  // somebody else has its place: the task may come to want one answer more.
+  // That may still be accepted of what was offered: places that live, overdue work that still has
+  // its place, and what was accepted when its task ended, until its window has passed.
   int64_t held = 0;
 };
 
@@ -174,6 +153,7 @@ class TaskView final : public store::EventSink {
   int32_t GoldOpenOf(const std::string& contractor) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteContractors(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyToTask(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ApplyEnd(const store::v1::Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   mutable Mutex mu_;
   mutable CondVar changed_;
@@ -184,6 +164,7 @@ class TaskView final : public store::EventSink {
   std::map<std::string, std::set<Rank>> live_ ABSL_GUARDED_BY(mu_);  // By project: all.
   std::map<std::string, Wanting> wanting_ ABSL_GUARDED_BY(mu_);      // By project.
   absl::flat_hash_map<std::string, ProjectLoad> loads_ ABSL_GUARDED_BY(mu_);
+  UnfinishedWork unfinished_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, std::set<std::string>> held_ ABSL_GUARDED_BY(mu_);  // Tasks.
   absl::flat_hash_map<std::string, Ahead> ahead_ ABSL_GUARDED_BY(mu_);  // By contractor.
   absl::flat_hash_map<std::string, Presence> presence_ ABSL_GUARDED_BY(mu_);

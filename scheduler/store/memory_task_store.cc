@@ -105,11 +105,31 @@ int MemoryTaskStore::Entry::accepted() const {
   }));
 }
 
+int MemoryTaskStore::Entry::overdue() const {
+  return static_cast<int>(std::count_if(places.begin(), places.end(), [](const auto& one) {
+    return one.second.is.state() == Placement::OVERDUE && !one.second.orphaned;
+  }));
+}
+
+void MemoryTaskStore::TakeFromOverdue(const TaskRef& ref, Entry* entry, int most) {
+  while (entry->overdue() > most) {
+    Place* oldest = nullptr;
+    for (auto& [contractor, place] : entry->places) {
+      if (place.is.state() != Placement::OVERDUE || place.orphaned) continue;
+      if (oldest == nullptr || place.is.deadline_ms() < oldest->is.deadline_ms()) oldest = &place;
+    }
+    oldest->is.set_state(Placement::WITHDRAWN);
+    oldest->is.set_deadline_ms(0);
+    Emit(ref.project);
+  }
+}
+
 bool MemoryTaskStore::OfferOne(const OfferTerms& terms) {
   Entry* entry = Find(terms.ref);
   if (entry == nullptr || projects_[terms.ref.project].paused) return false;
   if (entry->state.state != Task::READY && entry->state.state != Task::OPEN) return false;
   const TaskState& state = entry->state;
+  if (terms.from_overdue && entry->overdue() == 0) return false;
   if (!entry->wants_more() && (state.have + state.open >= state.want + terms.over + terms.spare ||
                                state.have + entry->accepted() >= state.want + terms.spare)) {
     return false;
@@ -131,6 +151,8 @@ bool MemoryTaskStore::OfferOne(const OfferTerms& terms) {
   ++entry->state.open;
   Settle(entry->state);
   Emit(terms.ref.project);
+  TakeFromOverdue(terms.ref, entry,
+                  terms.from_overdue ? entry->overdue() - 1 : entry->free_places());
   return true;
 }
 
@@ -225,7 +247,9 @@ absl::StatusOr<uint64_t> MemoryTaskStore::Release(const TaskRef& ref, absl::stri
   }
   Settle(entry->state);
   if (to == Placement::REPORTED) Emit(ref.project);
-  return Emit(ref.project);
+  Emit(ref.project);
+  TakeFromOverdue(ref, entry, entry->free_places());
+  return LastSeq(ref.project);
 }
 
 absl::StatusOr<Annotated> MemoryTaskStore::Annotate(const TaskRef& ref,
@@ -318,6 +342,7 @@ absl::StatusOr<bool> MemoryTaskStore::SetWant(const TaskRef& ref, int64_t versio
   entry->state.want = want;
   ++entry->state.version;
   Emit(ref.project);
+  TakeFromOverdue(ref, entry, entry->free_places());
   return true;
 }
 

@@ -3,6 +3,7 @@
 // it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -66,7 +67,9 @@ class MemoryTaskStore final : public TaskStore {
     uint64_t last_seq = 0;
     bool ended() const { return end_ms > 0; }
     bool wants_more() const { return state.have + state.open < state.want; }
+    int free_places() const { return std::max(0, state.want - state.have - state.open); }
     int accepted() const;
+    int overdue() const;
   };
   struct Project {
     int64_t revision = 0;
@@ -89,6 +92,9 @@ class MemoryTaskStore final : public TaskStore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool OfferOne(const OfferTerms& terms) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Annotated Surplus(const TaskRef& ref, Entry* entry, Place* place, v1::AnnotationRecord record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Leaves `most` overdue places to those who had them.
+  void TakeFromOverdue(const TaskRef& ref, Entry* entry, int most)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void TakeTheRest(const TaskRef& ref, Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   uint64_t Finish(const TaskRef& ref, Entry* entry, fairlead::v1::Task::State state)

@@ -130,11 +130,12 @@ absl::StatusOr<std::vector<bool>> RedisTaskStore::Offer(absl::string_view slot,
   std::vector<Invocation> calls;
   calls.reserve(terms.size());
   for (const OfferTerms& offer : terms) {
-    calls.push_back(TaskInvocation("offer", offer.ref,
-                                   {offer.contractor, offer.assignment, offer.token,
-                                    absl::StrCat(absl::ToInt64Milliseconds(offer.offer_window)),
-                                    absl::StrCat(absl::ToInt64Milliseconds(offer.work_window)),
-                                    absl::StrCat(offer.over), absl::StrCat(offer.spare)}));
+    calls.push_back(TaskInvocation(
+        "offer", offer.ref,
+        {offer.contractor, offer.assignment, offer.token,
+         absl::StrCat(absl::ToInt64Milliseconds(offer.offer_window)),
+         absl::StrCat(absl::ToInt64Milliseconds(offer.work_window)), absl::StrCat(offer.over),
+         absl::StrCat(offer.spare), offer.from_overdue ? "1" : "0"}));
   }
   ASSIGN_OR_RETURN(std::vector<Outcome> outcomes, caller_->InvokeAll(slot, calls));
   std::vector<bool> valid;

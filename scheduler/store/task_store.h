@@ -39,6 +39,8 @@ struct OfferTerms {
   absl::Duration work_window;
   int over = 0;   // Offers that may be out beyond the places wanted: the first to accept takes one.
   int spare = 0;  // Accepted work beyond that: somebody is slow.
+  // Only of a place that overdue work has: then no answer more may come of the task than before.
+  bool from_overdue = false;
 };
 
 struct Accepted {
@@ -109,7 +111,9 @@ class TaskStore {
                                            absl::string_view body_hash,
                                            const std::vector<v1::TaskRecord>& tasks) = 0;
   // Commits offers of one shard; returns which were still valid, in order. Where more are out than
-  // places wanted, the acceptance that takes the last place makes the others TAKEN.
+  // places wanted, the acceptance that takes the last place makes the others TAKEN. Overdue work
+  // has its place until that is offered to somebody else, which makes it WITHDRAWN: the longest
+  // overdue first, where no other place is free, or where the terms say so.
   virtual absl::StatusOr<std::vector<bool>> Offer(absl::string_view slot,
                                                   const std::vector<OfferTerms>& terms) = 0;
   // ABORTED / LEASE_LOST; FAILED_PRECONDITION / STATE_SUBMITTED.

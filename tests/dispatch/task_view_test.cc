@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/store/task_backend.h"
@@ -203,10 +204,13 @@ TEST_F(TaskViewTest, KnowsWhatAProjectHasUnderWay) {
   Place("a", "ana", "first", store::v1::Placement::OVERDUE, 0);
   EXPECT_THAT(load(), ElementsAre(2, 0, 1)) << "he may still come with it";
   Place("a", "ben", "other", store::v1::Placement::OFFERED, 1);
+  EXPECT_THAT(load(), ElementsAre(2, 0, 2)) << "there are two places";
   Place("a", "eva", "third", store::v1::Placement::OFFERED, 2);
-  EXPECT_THAT(load(), ElementsAre(2, 0, 3)) << "also when the task comes to want a third";
+  EXPECT_THAT(load(), ElementsAre(2, 0, 2)) << "she has been offered his place";
+  Place("a", "ana", "first", store::v1::Placement::WITHDRAWN, 2);
   Place("a", "ben", "other", store::v1::Placement::DECLINED, 1);
   Place("a", "eva", "third", store::v1::Placement::DECLINED, 0);
+  EXPECT_THAT(load(), ElementsAre(2, 0, 0)) << "he has lost it for good";
   store::v1::Event event = Next("a");
   event.set_have(1);
   event.mutable_annotated()->set_contractor("ana");
@@ -217,6 +221,58 @@ TEST_F(TaskViewTest, KnowsWhatAProjectHasUnderWay) {
   view_.Apply(event, 0);
   EXPECT_THAT(load(), ElementsAre(1, 0, 0));
   EXPECT_TRUE(view_.HasSeen("a", "ana", "second")) << "it has ended";
+}
+
+TEST_F(TaskViewTest, WhatWasAcceptedWhenItsTaskEndedIsHeldUntilItsWindowHasPassed) {
+  const auto held = [&] { return view_.LoadOf(store::kProject).held; };
+  for (const char* task : {"finished", "given-up"}) {
+    Submit(task, 1);
+    store::v1::Event event = Next(task);
+    event.set_open(1);
+    event.mutable_placement()->set_contractor("ana");
+    event.mutable_placement()->set_assignment(absl::StrCat("of-", task));
+    event.mutable_placement()->set_state(store::v1::Placement::ACCEPTED);
+    event.mutable_placement()->set_deadline_ms(600'000);
+    view_.Apply(event, 0);
+    Place(task, "ben", "offer", store::v1::Placement::OFFERED, 2);
+    event = Next(task);
+    event.set_time_ms(500'000);
+    event.mutable_completed()->set_task(task);
+    view_.Apply(event, 0);
+  }
+  EXPECT_EQ(held(), 2) << "an offer cannot be accepted any more";
+  store::v1::Event event = Next("finished");
+  event.mutable_orphaned()->set_assignment("of-finished");
+  event.mutable_orphaned()->set_surplus(true);
+  view_.Apply(event, 0);
+  EXPECT_EQ(held(), 1) << "paid";
+  view_.TakeChanged(600'000);
+  EXPECT_EQ(held(), 1) << "its event may be on its way";
+  view_.TakeChanged(700'000);
+  EXPECT_EQ(held(), 0);
+}
+
+TEST_F(TaskViewTest, WhatIsHeldOfEndedTasksIsReadAnewFromRedis) {
+  auto* redis = static_cast<store::RedisBackend*>(backend_);
+  store::TaskStore& tasks = backend_->store();
+  ASSERT_OK(tasks.PutProject(store::MakeProject(), 0));
+  for (const char* id : {"ended", "open"}) {
+    ASSERT_OK(tasks.Submit(store::kProject, id, "h", {store::MakeTask(id, backend_->NowMs(), 1)}));
+    ASSERT_TRUE((*tasks.Offer("s0", {{{store::kProject, id},
+                                      "ana",
+                                      absl::StrCat("as-", id),
+                                      "t",
+                                      absl::Seconds(60),
+                                      absl::Minutes(10)}}))[0]);
+    ASSERT_OK(tasks.Accept({store::kProject, id}, "ana", "t"));
+  }
+  ASSERT_OK(tasks.End({store::kProject, "ended"}, v1::Task::CANCELLED, "why"));
+  ASSERT_OK(view_.LoadShard(redis->pool(), "s0"));
+  EXPECT_EQ(view_.LoadOf(store::kProject).held, 2);
+  ASSERT_OK(tasks.Annotate({store::kProject, "ended"}, "ana", "t",
+                           store::MakeAnnotation("ended", "ana", "t")));
+  ASSERT_OK(view_.LoadShard(redis->pool(), "s0"));
+  EXPECT_EQ(view_.LoadOf(store::kProject).held, 1) << "finished";
 }
 
 TEST_F(TaskViewTest, AnEndedTaskLeavesNothingBehind) {

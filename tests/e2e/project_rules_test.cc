@@ -1,78 +1,12 @@
-// What a project's settings promise beyond its tasks' way: who settles doubt, what it may cost.
+// What a project's settings promise beyond its tasks' way: who settles doubt, who is asked beside.
 #include <gmock/gmock.h>
 
-#include "absl/strings/str_cat.h"
-#include "common/base/status.h"
-#include "tests/e2e/load.h"
-#include "tests/e2e/person.h"
-#include "tests/support/eventually.h"
-#include "tests/support/status_matchers.h"
+#include "tests/e2e/project_rules_fixture.h"
 
 namespace fairlead::e2e {
 namespace {
 
 using ::fairlead::testing::Eventually;
-
-class ProjectRulesTest : public LoadTest {
- protected:
-  void SetUp() override {
-    ClusterTest::SetUp();
-    StartCluster(0);
-  }
-  Person NewPerson(const std::string& name) {
-    return Person(cluster().address(), ContractorToken(name));
-  }
-  absl::StatusOr<v1::Project> Create(const v1::CreateProjectRequest& request) {
-    return client().Call(client().projects(), &v1::ProjectService::Stub::CreateProject, request);
-  }
-  void AddGold(const std::string& project, int count, int from = 0) {
-    v1::AddGoldRequest request;
-    request.set_project(project);
-    request.set_request_id(absl::StrCat("gold-", from));
-    for (int i = from; i < from + count; ++i) {
-      auto& gold = *request.add_gold();
-      *gold.mutable_task() = ClassItems::Task(i);
-      *gold.mutable_answer() = ClassItems::Answer(i);
-      answers_[gold.task().payload().class_item().text()] = ClassItems::Answer(i);
-    }
-    ASSERT_OK(client().Call(client().tasks(), &v1::TaskService::Stub::AddGold, request));
-  }
-  v1::Project Get(const std::string& project) {
-    v1::GetProjectRequest request;
-    request.set_name(project);
-    auto got = client().Call(client().projects(), &v1::ProjectService::Stub::GetProject, request,
-                             absl::Seconds(30));
-    EXPECT_OK(got) << got.status();
-    return got.ok() ? *got : v1::Project();
-  }
-  v1::ExplainTaskResponse Explain(const std::string& task) {
-    v1::ExplainTaskRequest request;
-    request.set_name(task);
-    auto why = client().Call(client().tasks(), &v1::TaskService::Stub::ExplainTask, request);
-    EXPECT_OK(why) << why.status();
-    return why.ok() ? *why : v1::ExplainTaskResponse();
-  }
-  // Has him answer eight gold tasks rightly, of which each wants one answer.
-  void Prove(Person& person, const std::string& project) {
-    AddGold(project, 8);
-    person.Online(1);
-    for (int i = 0; i < 8; ++i) {
-      const v1::Offer offer = person.NextOffer();
-      auto assignment = person.Accept(offer);
-      ASSERT_OK(assignment) << assignment.status();
-      ASSERT_OK(person.SubmitAnswer(offer, answers_[assignment->payload().class_item().text()]));
-    }
-    person.Online(0);
-  }
-  // Takes the next offer and answers it.
-  static void Work(Person& person, const std::string& answer) {
-    const v1::Offer offer = person.NextOffer();
-    ASSERT_OK(person.Accept(offer));
-    ASSERT_OK(person.Submit(offer, answer));
-  }
-
-  std::map<std::string, v1::Answer> answers_;  // By text.
-};
 
 TEST_F(ProjectRulesTest, DoubtGoesToOneOfProvenQuality) {
   v1::CreateProjectRequest request = ClassProject("doubt");
@@ -110,81 +44,6 @@ TEST_F(ProjectRulesTest, DoubtGoesToOneOfProvenQuality) {
   ASSERT_EQ(why.decisions(2).candidates_size(), 2) << why.decisions(2).DebugString();
   EXPECT_EQ(why.decisions(2).candidates(1).contractor(), "novice");
   EXPECT_EQ(why.decisions(2).candidates(1).excluded_by(), "quality_not_proven");
-}
-
-TEST_F(ProjectRulesTest, NothingIsOfferedThatTheBudgetDoesNotPay) {
-  v1::CreateProjectRequest request = ClassProject("budget");
-  request.mutable_settings()->mutable_redundancy()->set_min_answers(1);
-  request.mutable_settings()->mutable_redundancy()->set_max_answers(1);
-  request.mutable_settings()->set_budget_micros(50'000);  // Two answers and a half.
-  auto project = Create(request);
-  ASSERT_OK(project) << project.status();
-  const auto get = [&] { return Get(project->name()); };
-  const std::vector<std::string> tasks = Submit(project->name(), 0, 3, "three");
-  EXPECT_EQ(get().forecast().answers_to_go(), 3);
-  EXPECT_EQ(get().forecast().to_go_micros(), 60'000);
-  EXPECT_FALSE(get().forecast().budget_spent());
-  Person ana = NewPerson("ana");
-  ana.Online(3);
-  Work(ana, "a");
-  Work(ana, "a");
-  EXPECT_FALSE(ana.TryNextOffer().has_value());
-  v1::Project spent;
-  ASSERT_TRUE(Eventually(absl::Seconds(10), [&] {
-    spent = get();
-    return spent.counts().completed() == 2 && spent.forecast().answers_to_go() == 1;
-  })) << spent.DebugString();
-  EXPECT_TRUE(spent.forecast().budget_spent());
-  EXPECT_EQ(spent.forecast().paid_micros(), 40'000);
-  EXPECT_EQ(spent.forecast().answers_per_task(), 1);
-  EXPECT_EQ(spent.forecast().to_go_micros(), 20'000);
-  for (const std::string& task : tasks) {
-    const v1::ExplainTaskResponse why = Explain(task);
-    ASSERT_GT(why.history_size(), 0);
-    const std::string& last = why.history(why.history_size() - 1);
-    if (why.task().state() == v1::Task::COMPLETED) {
-      EXPECT_THAT(last, ::testing::HasSubstr("completed with confidence"));
-    } else {
-      EXPECT_THAT(last, ::testing::HasSubstr("settings.budget_micros = 50000"));
-    }
-  }
-  v1::UpdateProjectRequest raise;
-  raise.set_name(project->name());
-  raise.set_revision(spent.revision());
-  *raise.mutable_settings() = spent.settings();
-  raise.mutable_settings()->set_budget_micros(60'000);
-  ASSERT_OK(client().Call(client().projects(), &v1::ProjectService::Stub::UpdateProject, raise));
-  Work(ana, "a");
-  EXPECT_TRUE(Eventually(absl::Seconds(10), [&] { return get().counts().completed() == 3; }));
-}
-
-// Twenty contractors at once, and a scheduler that has to learn anew what was paid and is held.
-TEST_F(ProjectRulesTest, TheBudgetHoldsUnderLoadAndKills) {
-  constexpr int64_t kAnswers = 151;
-  constexpr int64_t kKilledWork = 10;  // Overdue since, for which the pay is held at most.
-  v1::CreateProjectRequest request = ClassProject("loaded");
-  request.mutable_settings()->set_budget_micros(kAnswers * 20'000 + 19'999);
-  auto project = Create(request);
-  ASSERT_OK(project) << project.status();
-  cli::Truth truth;
-  const auto simulator = StartContractors(&truth, 200);
-  ASSERT_NE(simulator, nullptr);
-  Submit(project->name(), 0, 200, "all");
-  for (const int64_t killed_at : {50, 100}) {
-    ASSERT_TRUE(Eventually(absl::Seconds(60), [&] {
-      return Get(project->name()).counts().annotations() >= killed_at;
-    }));
-    ASSERT_OK(cluster().Kill(cli::kScheduler));
-  }
-  v1::Project now;
-  EXPECT_TRUE(Eventually(absl::Seconds(60), [&] {
-    now = Get(project->name());
-    return now.forecast().budget_spent() && now.counts().annotations() >= kAnswers - kKilledWork;
-  })) << now.DebugString();
-  EXPECT_TRUE(simulator->Drain(absl::Seconds(20)));
-  now = Get(project->name());
-  EXPECT_LE(now.counts().annotations(), kAnswers);
-  EXPECT_EQ(now.forecast().paid_micros(), now.counts().annotations() * 20'000);
 }
 
 TEST_F(ProjectRulesTest, TheFirstToAcceptHasThePlaceThatSeveralWereOffered) {
@@ -232,7 +91,7 @@ TEST_F(ProjectRulesTest, SlowWorkIsDuplicatedAndPaidAllTheSame) {
   Work(ben, "a");
   v1::ExplainTaskResponse why;
   ASSERT_TRUE(Eventually(absl::Seconds(10), [&] {
-    why = Explain(slow.assignment().substr(0, slow.assignment().find("/assignments/")));
+    why = Explain(TaskOf(slow));
     return why.task().has_label();
   })) << why.DebugString();
   ASSERT_EQ(why.decisions_size(), 2);

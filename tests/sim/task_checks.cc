@@ -87,9 +87,10 @@ void TaskSimulation::CheckPermanence(const Known& known, const TaskState& now) {
 }
 
 void TaskSimulation::CheckPlaces(const Known& known, const TaskState& now) {
-  int live = 0, submitted = 0, accepted = 0;
+  int live = 0, submitted = 0, accepted = 0, overdue = 0;
   for (const Placement& place : now.places) {
     accepted += place.state() == Placement::ACCEPTED ? 1 : 0;
+    overdue += place.state() == Placement::OVERDUE ? 1 : 0;
     live += IsLive(place) ? 1 : 0;
     submitted += place.state() == Placement::SUBMITTED ? 1 : 0;
   }
@@ -104,6 +105,9 @@ void TaskSimulation::CheckPlaces(const Known& known, const TaskState& now) {
   if (!ended && (now.have + accepted > now.want + known.spare ||
                  now.have + now.open > now.want + known.over + known.spare)) {
     Violated(absl::StrCat("G3: more places of ", known.id, " are given than wanted"));
+  }
+  if (!ended && overdue > std::max(0, now.want - now.have - now.open)) {
+    Violated(absl::StrCat(known.id, ": more work is overdue than places are free"));
   }
   if (!ended && now.state != Task::DELAYED &&
       (now.state == Task::OPEN) != (now.have + now.open > 0)) {

@@ -155,7 +155,8 @@ void TaskSimulation::Offer() {
                              absl::Seconds(5 + dice_.Below(60)),
                              absl::Seconds(30 + dice_.Below(600)),
                              dice_.Percent(30) ? dice_.Below(3) : 0,
-                             dice_.Percent(15) ? 1 : 0};
+                             dice_.Percent(15) ? 1 : 0,
+                             dice_.Percent(10)};
   Known& known = known_[grant.task];
   known.over = std::max(known.over, terms.over);
   known.spare = std::max(known.spare, terms.spare);

@@ -79,7 +79,7 @@ class FunctionFuzzTest : public ::testing::Test {
     static const char* kTo[] = {"DECLINED", "RETURNED", "REPORTED", "DUE"};
     static const char* kEnds[] = {"CANCELLED", "EXPIRED", "DEAD"};
     const std::vector<std::pair<std::string, Arguments>> verbs = {
-        {"offer", {who, "as", token, "100000", "200000", "1", "1"}},
+        {"offer", {who, "as", token, "100000", "200000", "1", "1", dice_.Percent(30) ? "1" : "0"}},
         {"accept", {who, token}},
         {"extend", {who, token}},
         {"release", {who, token, kTo[dice_.Below(4)], "why"}},

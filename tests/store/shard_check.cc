@@ -32,6 +32,7 @@ absl::Status Expect(bool holds, const std::string& what) {
 
 // What the tasks say must be in the shard's queues.
 struct Wanted {
+  Members unfinished;  // Withdrawn by its task's end: among the deadlines until its own has passed.
   Members live, ended, dead, delayed, deadlines;
   std::map<std::string, Members> ready;                            // By project.
   std::map<std::string, std::map<Task::State, int64_t>> by_state;  // By project.
@@ -44,7 +45,12 @@ absl::Status AddTask(const std::string& id, const TaskState& task, Wanted& wante
     const bool out = place.state() == Placement::OFFERED || place.state() == Placement::ACCEPTED;
     live += out ? 1 : 0;
     submitted += place.state() == Placement::SUBMITTED ? 1 : 0;
-    if (out) wanted.deadlines.insert(absl::StrCat(id, "|", place.contractor()));
+    const std::string member = absl::StrCat(id, "|", place.contractor());
+    if (out) wanted.deadlines.insert(member);
+    if (place.state() == Placement::WITHDRAWN && place.accepted_ms() > 0 &&
+        place.deadline_ms() > 0) {
+      wanted.unfinished.insert(member);
+    }
   }
   const int answers = static_cast<int>(task.annotations.size());
   RETURN_IF_ERROR(Expect(task.open == live, absl::StrCat(id, " counts other places than it has")));
@@ -136,13 +142,18 @@ absl::Status CheckEvents(redis::ConnectionPool& pool, const std::string& slot) {
 absl::Status CheckShard(redis::ConnectionPool& pool, const std::string& slot) {
   ASSIGN_OR_RETURN(Wanted wanted, ReadTasks(pool, slot));
   const std::pair<std::string, const Members*> queues[] = {
-      {redis::LiveKey(slot), &wanted.live},       {redis::ExpiriesKey(slot), &wanted.live},
-      {redis::EndedKey(slot), &wanted.ended},     {redis::DeadKey(slot), &wanted.dead},
-      {redis::DelayedKey(slot), &wanted.delayed}, {redis::DeadlinesKey(slot), &wanted.deadlines}};
+      {redis::LiveKey(slot), &wanted.live},
+      {redis::ExpiriesKey(slot), &wanted.live},
+      {redis::EndedKey(slot), &wanted.ended},
+      {redis::DeadKey(slot), &wanted.dead},
+      {redis::DelayedKey(slot), &wanted.delayed}};
   for (const auto& [key, members] : queues) {
     ASSIGN_OR_RETURN(Members are, MembersOf(pool, key));
     RETURN_IF_ERROR(Expect(are == *members, key + ": not the tasks that belong there"));
   }
+  ASSIGN_OR_RETURN(Members deadlines, MembersOf(pool, redis::DeadlinesKey(slot)));
+  for (const std::string& member : wanted.unfinished) deadlines.erase(member);
+  RETURN_IF_ERROR(Expect(deadlines == wanted.deadlines, "not the deadlines of what is out"));
   ASSIGN_OR_RETURN(Members dirty, MembersOf(pool, redis::DirtyKey(slot)));
   for (const std::string& id : dirty) {
     RETURN_IF_ERROR(Expect(wanted.live.count(id) > 0, id + " is dirty and not live"));

@@ -214,5 +214,66 @@ TEST_P(TaskStoreContractTest, LateWorkIsLostOnceItsPlaceWentToSomebodyElse) {
   ExpectCounts({.submitted = 1, .open = 1, .annotations = 1});
 }
 
+TEST_P(TaskStoreContractTest, WhatLostItsPlaceDoesNotComeBackForAnother) {
+  Submit("a", 1);
+  Take("a", "ann");
+  Advance(kWorkWindow);
+  ASSERT_OK(Release("a", "ann", Placement::OVERDUE));
+  ASSERT_TRUE(Offer("a", "bob", "t-bob"));
+  EXPECT_EQ(PlaceOf("a", "ann"), Placement::WITHDRAWN);
+  ASSERT_OK(Release("a", "bob", Placement::DECLINED));
+  ASSERT_TRUE(*store().SetWant(Ref("a"), Get("a").version, 3));
+  ExpectLost(Answer("a", "ann").status());
+  EXPECT_EQ(Get("a").have, 0);
+}
+
+TEST_P(TaskStoreContractTest, AnOfferTakesThePlaceOfTheLongestOverdue) {
+  Submit("a", 3);
+  Take("a", "ben");
+  Advance(absl::Seconds(1));
+  Take("a", "ann");
+  Take("a", "cat");
+  Advance(kWorkWindow);
+  for (const char* who : {"ann", "ben", "cat"}) ASSERT_OK(Release("a", who, Placement::OVERDUE));
+  ASSERT_TRUE(Offer("a", "dan", "t-dan"));
+  EXPECT_EQ(PlaceOf("a", "ben"), Placement::WITHDRAWN);
+  ASSERT_TRUE(Offer("a", "eva", "t-eva"));
+  EXPECT_EQ(PlaceOf("a", "ann"), Placement::WITHDRAWN) << "as long as cat; by name";
+  EXPECT_EQ(PlaceOf("a", "cat"), Placement::OVERDUE);
+  const auto late = Answer("a", "cat");
+  ASSERT_OK(late);
+  EXPECT_TRUE(late->record.late());
+  ExpectLost(Answer("a", "ben").status());
+}
+
+TEST_P(TaskStoreContractTest, WhereFewerAreWantedOverdueWorkLosesItsPlace) {
+  Submit("a", 2);
+  Take("a", "ann");
+  Take("a", "bob");
+  Advance(kWorkWindow);
+  ASSERT_OK(Release("a", "ann", Placement::OVERDUE));
+  ASSERT_OK(Release("a", "bob", Placement::OVERDUE));
+  ASSERT_TRUE(*store().SetWant(Ref("a"), Get("a").version, 1));
+  EXPECT_EQ(PlaceOf("a", "ann"), Placement::WITHDRAWN);
+  ASSERT_TRUE(*store().SetWant(Ref("a"), Get("a").version, 2));
+  ExpectLost(Answer("a", "ann").status());
+  ASSERT_OK(Answer("a", "bob"));
+}
+
+TEST_P(TaskStoreContractTest, AnOfferMayBeOfAnOverduePlaceOnly) {
+  const auto instead_of_overdue = [&](const std::string& who) {
+    return Offer("a", who, "t-" + who, 0, 0, /*from_overdue=*/true);
+  };
+  Submit("a", 3);
+  EXPECT_FALSE(instead_of_overdue("bob")) << "nobody is overdue";
+  Take("a", "ann");
+  Advance(kWorkWindow);
+  ASSERT_OK(Release("a", "ann", Placement::OVERDUE));
+  EXPECT_TRUE(instead_of_overdue("bob"));
+  EXPECT_EQ(PlaceOf("a", "ann"), Placement::WITHDRAWN) << "though two more places were free";
+  EXPECT_FALSE(instead_of_overdue("cat"));
+  EXPECT_EQ(Get("a").open, 1);
+}
+
 }  // namespace
 }  // namespace fairlead::store

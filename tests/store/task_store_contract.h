@@ -41,10 +41,10 @@ class TaskStoreContractTest : public ::testing::TestWithParam<std::string> {
     EXPECT_THAT(submitted->tasks, ElementsAre(id));
   }
   bool Offer(const std::string& id, const std::string& who, const std::string& token, int over = 0,
-             int spare = 0) {
-    const auto valid =
-        store().Offer(store().topology().ShardOf(kProject),
-                      {{Ref(id), who, "as-" + who, token, kOfferWindow, kWorkWindow, over, spare}});
+             int spare = 0, bool from_overdue = false) {
+    const auto valid = store().Offer(
+        store().topology().ShardOf(kProject),
+        {{Ref(id), who, "as-" + who, token, kOfferWindow, kWorkWindow, over, spare, from_overdue}});
     EXPECT_OK(valid);
     return valid.ok() && valid->at(0);
   }

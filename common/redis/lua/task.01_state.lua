@@ -21,10 +21,11 @@ local TERMINAL = {COMPLETED = true, CANCELLED = true, EXPIRED = true, DEAD = tru
 -- nil also for a task of another project: the caller was authorised for the one it named, and the
 -- counts and the ready queue at hand are that one's.
 local function read_task(keys, argv)
-  local f = redis.call('HMGET', keys[K.task], 'st', 'v', 'want', 'have', 'open', 'rank', 'exp', 'p')
+  local f = redis.call('HMGET', keys[K.task], 'st', 'v', 'want', 'have', 'open', 'rank', 'exp', 'p',
+    'overdue')
   if not f[1] or f[8] ~= argv[4] then return nil end
   return {st = f[1], v = tonumber(f[2]), want = tonumber(f[3]), have = tonumber(f[4]),
-    open = tonumber(f[5]), rank = f[6], exp = f[7]}
+    open = tonumber(f[5]), rank = f[6], exp = f[7], overdue = tonumber(f[9] or '0')}
 end
 
 local function read_place(keys, contractor)
@@ -47,7 +48,7 @@ local function write_task(keys, id, t, was)
     t.st = (t.have + t.open > 0) and 'OPEN' or 'READY'
   end
   redis.call('HSET', keys[K.task], 'st', t.st, 'v', int(t.v), 'want', int(t.want),
-    'have', int(t.have), 'open', int(t.open))
+    'have', int(t.have), 'open', int(t.open), 'overdue', int(t.overdue))
   if (t.st == 'READY' or t.st == 'OPEN') and t.have + t.open < t.want then
     redis.call('ZADD', keys[K.ready], t.rank, id)
   else
@@ -95,7 +96,33 @@ local function take_the_rest(keys, argv, now, t)
   end)
 end
 
--- Ends a task: out of every queue; live places are withdrawn. O(places).
+-- Takes overdue work's places from it until `most` have one, from the longest overdue first. Work that
+-- lost its place so is WITHDRAWN, and out of its window for good. Returns the last event or nil.
+-- O(places) where one is taken.
+local function take_from_overdue(keys, argv, now, t, most)
+  local seq
+  while t.overdue > most do
+    local who, oldest
+    each_place(keys, function(contractor, p)
+      if p.st ~= 'OVERDUE' then return end
+      local before = not oldest or p.deadline < oldest.deadline
+      if before or (p.deadline == oldest.deadline and contractor < who) then who, oldest = contractor, p end
+    end)
+    t.overdue = t.overdue - 1
+    redis.call('HSET', keys[K.task], 'overdue', int(t.overdue))
+    oldest.st, oldest.deadline = 'WITHDRAWN', 0
+    write_place(keys, who, oldest)
+    seq = emit_place(keys, argv, now, t, who, oldest)
+  end
+  return seq
+end
+
+-- Places that nobody has.
+local function free_places(t) return math.max(0, t.want - t.have - t.open) end
+
+-- Ends a task: out of every queue; live places are withdrawn. Accepted work may be finished in its
+-- window all the same, and keeps its deadline among the deadlines, so that it is known what may still
+-- have to be paid. O(places).
 local function finish(keys, id, t, state, now)
   local was = t.st
   t.st = state
@@ -103,9 +130,11 @@ local function finish(keys, id, t, state, now)
   t.open = 0
   each_place(keys, function(contractor, p)
     if p.st ~= 'OFFERED' and p.st ~= 'ACCEPTED' then return end
+    if p.st == 'OFFERED' or p.deadline < now then
+      redis.call('ZREM', keys[K.deadlines], id .. '|' .. contractor)
+    end
     p.st = 'WITHDRAWN'
     write_place(keys, contractor, p)
-    redis.call('ZREM', keys[K.deadlines], id .. '|' .. contractor)
   end)
   write_task(keys, id, t, was)
   redis.call('ZREM', keys[K.dirty], id)

@@ -3,7 +3,9 @@
 -- offer: gives one place of a task to a contractor until the offer window closes.
 -- ARGV 5 contractor, 6 assignment, 7 token, 8 offer window ms, 9 work window ms, 10 offers that may be
 -- out beyond the places wanted (the first to accept takes the place), 11 answers that may be accepted
--- work beyond those wanted (somebody is slow).
+-- work beyond those wanted (somebody is slow), 12 whether it must be a place that overdue work has (0|1).
+-- Overdue work has its place until that is offered to somebody else: an offer takes one from it where
+-- no other is free, or where it must.
 -- Codes: PAUSED, STATE (ended or delayed), NO_PLACE, SEEN (this contractor had its chance). O(places)
 -- where no place is free.
 local function offer(keys, argv)
@@ -13,6 +15,8 @@ local function offer(keys, argv)
   if not t then return {'NOT_FOUND', now, 0} end
   if redis.call('HGET', keys[K.project], 'paused') == '1' then return {'PAUSED', now, 0} end
   if t.st ~= 'READY' and t.st ~= 'OPEN' then return {'STATE', now, 0} end
+  local from_overdue = argv[12] == '1'
+  if from_overdue and t.overdue == 0 then return {'NO_PLACE', now, 0} end
   if t.have + t.open >= t.want then
     local spare = tonumber(argv[11])
     if t.have + t.open >= t.want + tonumber(argv[10]) + spare then return {'NO_PLACE', now, 0} end
@@ -29,7 +33,9 @@ local function offer(keys, argv)
   write_place(keys, argv[5], p)
   redis.call('ZADD', keys[K.deadlines], int(p.deadline), argv[3] .. '|' .. argv[5])
   write_task(keys, argv[3], t, was)
-  return {'OK', now, emit_place(keys, argv, now, t, argv[5], p)}
+  local seq = emit_place(keys, argv, now, t, argv[5], p)
+  local most = from_overdue and t.overdue - 1 or free_places(t)
+  return {'OK', now, take_from_overdue(keys, argv, now, t, most) or seq}
 end
 
 -- accept: the offer becomes an assignment with the work window. Repeating it is OK. O(places) where
@@ -95,6 +101,7 @@ local function release(keys, argv)
   if not RELEASES[to] then return redis.error_reply('ARGUMENT no release as ' .. to) end
   if to == 'DUE' then
     if not p or (p.st ~= 'OFFERED' and p.st ~= 'ACCEPTED') then
+      if p and p.st == 'WITHDRAWN' and p.deadline > now then return {'NOT_DUE', now, 0} end
       redis.call('ZREM', keys[K.deadlines], argv[3] .. '|' .. argv[5])
       return {'STATE', now, 0}
     end
@@ -112,6 +119,7 @@ local function release(keys, argv)
   redis.call('ZREM', keys[K.deadlines], argv[3] .. '|' .. argv[5])
   local was = t.st
   t.open = t.open - 1
+  if to == 'OVERDUE' then t.overdue = t.overdue + 1 end
   if to == 'REPORTED' then
     t.v = t.v + 1
     redis.call('HINCRBY', keys[K.task], 'reports', 1)
@@ -119,6 +127,7 @@ local function release(keys, argv)
   end
   write_task(keys, argv[3], t, was)
   local seq = emit_place(keys, argv, now, t, argv[5], p)
+  if to == 'OVERDUE' then seq = take_from_overdue(keys, argv, now, t, free_places(t)) or seq end
   if to == 'REPORTED' then
     seq = emit_task(keys, argv, now, 'report', t, 'c', argv[5], 'r', argv[8])
   end
@@ -151,6 +160,7 @@ local function annotate(keys, argv)
   if p.st == 'WITHDRAWN' and p.accepted > 0 and p.deadline >= now then
     p.st, p.deadline = 'SURPLUS', now
     write_place(keys, c, p)
+    redis.call('ZREM', keys[K.deadlines], argv[3] .. '|' .. c)
     local seq = emit_task(keys, argv, now, 'orphan', t, 'c', c, 'r', argv[7], 'sp', 1,
       'of', int(p.offered), 'ac', int(p.accepted))
     if TERMINAL[t.st] then note_last(keys, seq) end
@@ -159,16 +169,18 @@ local function annotate(keys, argv)
   local late = p.st == 'OVERDUE'
   if TERMINAL[t.st] or (p.st ~= 'ACCEPTED' and not late) or (late and t.have + t.open >= t.want) then
     local seq = 0
-    if p.st == 'WITHDRAWN' or p.st == 'OVERDUE' then
+    if p.st == 'WITHDRAWN' or late then
+      if late then redis.call('HSET', keys[K.task], 'overdue', int(math.max(0, t.overdue - 1))) end
       p.st = 'ORPHANED'
       write_place(keys, c, p)
+      redis.call('ZREM', keys[K.deadlines], argv[3] .. '|' .. c)
       seq = emit_task(keys, argv, now, 'orphan', t, 'c', c, 'r', argv[7])
       if TERMINAL[t.st] then note_last(keys, seq) end
     end
     return {'LEASE_LOST', now, seq}
   end
   local was = t.st
-  if not late then t.open = t.open - 1 end
+  if late then t.overdue = math.max(0, t.overdue - 1) else t.open = t.open - 1 end
   late = late or p.deadline < now
   t.have, t.v = t.have + 1, t.v + 1
   p.st, p.deadline = 'SUBMITTED', now
@@ -184,7 +196,7 @@ local function annotate(keys, argv)
   return {'OK', now, seq, argv[7], int(now), late and 1 or 0, int(p.offered), int(p.accepted)}
 end
 
-define('fl_task_offer', {keys = 14, args = 'nssssttnnnn', flags = OOM}, offer)
+define('fl_task_offer', {keys = 14, args = 'nssssttnnnnn', flags = OOM}, offer)
 define('fl_task_accept', {keys = 14, args = 'nsssss', flags = OOM}, accept)
 define('fl_task_extend', {keys = 14, args = 'nsssss', flags = OOM}, extend)
 define('fl_task_release', {keys = 14, args = 'nsssssss', flags = OOM}, release)

@@ -49,7 +49,8 @@ local function set_want(keys, argv)
   local was = t.st
   t.want, t.v = tonumber(argv[6]), t.v + 1
   write_task(keys, argv[3], t, was)
-  return {'OK', now, emit_task(keys, argv, now, 'want', t)}
+  local seq = emit_task(keys, argv, now, 'want', t)
+  return {'OK', now, take_from_overdue(keys, argv, now, t, free_places(t)) or seq}
 end
 
 -- erase: an ended task's answer by one contractor is replaced by what may be kept of it.
@@ -106,6 +107,9 @@ local function archive(keys, argv)
   if not ended or tonumber(ended) > tonumber(argv[6]) then return {'NOT_DUE', now, 0} end
   local last = tonumber(f[2]) or last_sequence(keys)
   if last > tonumber(argv[7]) then return {'NOT_LOGGED', now, 0} end
+  each_place(keys, function(contractor, p)
+    if p.st == 'WITHDRAWN' then redis.call('ZREM', keys[K.deadlines], argv[3] .. '|' .. contractor) end
+  end)
   redis.call('UNLINK', keys[K.task], keys[K.places])
   redis.call('ZREM', queue, argv[3])
   return {'OK', now, 0}
