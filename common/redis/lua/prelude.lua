@@ -18,11 +18,11 @@ end
 -- t = time in ms, then what the caller gives.
 local function emit(keys, now, kind, ...)
   local seq = redis.call('INCR', keys[2])
-  redis.call('XADD', keys[3], seq .. '-0', 'k', kind, 't', string.format('%.0f', now), ...)
+  redis.call('XADD', keys[3], seq .. '-0', 'k', kind, 't', string.format('%d', now), ...)
   return seq
 end
 
-local function int(value) return string.format('%.0f', value) end
+local function int(value) return string.format('%d', value) end
 
 -- Whether the arguments behind `from` are of the kinds that `letters` name.
 local function fits(letters, argv, from)

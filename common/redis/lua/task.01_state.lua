@@ -18,14 +18,21 @@ local function last_sequence(keys) return tonumber(redis.call('GET', keys[K.seq]
 local RELEASES = {DECLINED = true, RETURNED = true, REPORTED = true, DUE = true}
 local TERMINAL = {COMPLETED = true, CANCELLED = true, EXPIRED = true, DEAD = true}
 
+-- Whether it belongs into the ready queue.
+local function wants_offer(t)
+  return (t.st == 'READY' or t.st == 'OPEN') and t.have + t.open < t.want
+end
+
 -- nil also for a task of another project: the caller was authorised for the one it named, and the
 -- counts and the ready queue at hand are that one's.
 local function read_task(keys, argv)
   local f = redis.call('HMGET', keys[K.task], 'st', 'v', 'want', 'have', 'open', 'rank', 'exp', 'p',
     'overdue')
   if not f[1] or f[8] ~= argv[4] then return nil end
-  return {st = f[1], v = tonumber(f[2]), want = tonumber(f[3]), have = tonumber(f[4]),
+  local t = {st = f[1], v = tonumber(f[2]), want = tonumber(f[3]), have = tonumber(f[4]),
     open = tonumber(f[5]), rank = f[6], exp = f[7], overdue = tonumber(f[9] or '0')}
+  t.ready = wants_offer(t)
+  return t
 end
 
 local function read_place(keys, contractor)
@@ -37,9 +44,10 @@ local function read_place(keys, contractor)
     offered = tonumber(p[5]), work = tonumber(p[6]), accepted = tonumber(p[7])}
 end
 
-local function write_place(keys, contractor, p)
+-- With more fields of the places, where there are any.
+local function write_place(keys, contractor, p, ...)
   redis.call('HSET', keys[K.places], contractor, table.concat({p.st, p.token, int(p.deadline),
-    p.assignment, int(p.offered), int(p.work), int(p.accepted)}, '|'))
+    p.assignment, int(p.offered), int(p.work), int(p.accepted)}, '|'), ...)
 end
 
 -- Writes state and counters, keeps the ready queue and the project's counts in step with them.
@@ -49,11 +57,10 @@ local function write_task(keys, id, t, was)
   end
   redis.call('HSET', keys[K.task], 'st', t.st, 'v', int(t.v), 'want', int(t.want),
     'have', int(t.have), 'open', int(t.open), 'overdue', int(t.overdue))
-  if (t.st == 'READY' or t.st == 'OPEN') and t.have + t.open < t.want then
-    redis.call('ZADD', keys[K.ready], t.rank, id)
-  else
-    redis.call('ZREM', keys[K.ready], id)
-  end
+  local ready = wants_offer(t)
+  if ready and not t.ready then redis.call('ZADD', keys[K.ready], t.rank, id) end
+  if t.ready and not ready then redis.call('ZREM', keys[K.ready], id) end
+  t.ready = ready
   if was ~= t.st then
     redis.call('HINCRBY', keys[K.project], string.lower(was), -1)
     redis.call('HINCRBY', keys[K.project], string.lower(t.st), 1)
@@ -140,13 +147,14 @@ local function finish(keys, id, t, state, now)
   redis.call('ZREM', keys[K.dirty], id)
   redis.call('ZREM', keys[K.live], id)
   redis.call('ZREM', keys[K.expiries], id)
-  redis.call('ZREM', keys[K.delayed], id)
+  if was == 'DELAYED' then redis.call('ZREM', keys[K.delayed], id) end
   redis.call('ZADD', state == 'DEAD' and keys[K.dead] or keys[K.ended], int(now), id)
 end
 
--- Notes the last event of an ended task: it may leave Redis once the log holds that one.
-local function note_last(keys, seq)
-  redis.call('HSET', keys[K.task], 'es', seq)
+-- Notes the last event of an ended task, with more of its fields: it may leave Redis once the log holds
+-- that one.
+local function note_last(keys, seq, ...)
+  redis.call('HSET', keys[K.task], 'es', seq, ...)
   return seq
 end
 

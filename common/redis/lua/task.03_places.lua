@@ -184,8 +184,7 @@ local function annotate(keys, argv)
   late = late or p.deadline < now
   t.have, t.v = t.have + 1, t.v + 1
   p.st, p.deadline = 'SUBMITTED', now
-  write_place(keys, c, p)
-  redis.call('HSET', keys[K.places], 'ann:' .. c, argv[7])
+  write_place(keys, c, p, 'ann:' .. c, argv[7])
   if late then redis.call('HSET', keys[K.places], 'late:' .. c, 1) end
   redis.call('ZREM', keys[K.deadlines], argv[3] .. '|' .. c)
   redis.call('ZADD', keys[K.dirty], int(now), argv[3])

@@ -11,8 +11,8 @@ local function complete(keys, argv)
   if TERMINAL[t.st] then return {'TERMINAL', now, 0} end
   if t.v ~= tonumber(argv[5]) then return {'STALE', now, 0} end
   finish(keys, argv[3], t, 'COMPLETED', now)
-  redis.call('HSET', keys[K.task], 'lab', argv[6])
-  return {'OK', now, note_last(keys, emit_task(keys, argv, now, 'complete', t, 'r', argv[6]))}
+  local seq = emit_task(keys, argv, now, 'complete', t, 'r', argv[6])
+  return {'OK', now, note_last(keys, seq, 'lab', argv[6])}
 end
 
 -- finish_other: CANCELLED, EXPIRED (only once its expiry has passed) or DEAD.
@@ -31,8 +31,8 @@ local function finish_other(keys, argv)
   end
   if argv[5] == 'EXPIRED' and tonumber(t.exp) > now then return {'NOT_DUE', now, 0} end
   finish(keys, argv[3], t, argv[5], now)
-  redis.call('HSET', keys[K.task], 'why', argv[6])
-  return {'OK', now, note_last(keys, emit_task(keys, argv, now, 'end', t, 'r', argv[6]))}
+  local seq = emit_task(keys, argv, now, 'end', t, 'r', argv[6])
+  return {'OK', now, note_last(keys, seq, 'why', argv[6])}
 end
 
 -- set_want: how many answers are wanted from now on, by compare-and-set; the task is no longer dirty.
@@ -83,8 +83,8 @@ local function retract(keys, argv)
     return {'OK', now, emit(keys, now, 'retract', 'id', argv[3], 'p', argv[4], 'r', argv[5])}
   end
   if not TERMINAL[t.st] then return {'STATE', now, 0, t.st} end
-  redis.call('HSET', keys[K.task], 'lab', argv[5])
-  return {'OK', now, note_last(keys, emit_task(keys, argv, now, 'retract', t, 'r', argv[5]))}
+  local seq = emit_task(keys, argv, now, 'retract', t, 'r', argv[5])
+  return {'OK', now, note_last(keys, seq, 'lab', argv[5])}
 end
 
 -- archive: an ended task leaves Redis, when the record log holds everything of it: reads fall
