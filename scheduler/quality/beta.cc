@@ -35,6 +35,18 @@ double ContinuedFraction(double a, double b, double x) {
   return h;
 }
 
+// -log B(a, b).
+double LogScale(double a, double b) { return LogGamma(a + b) - LogGamma(a) - LogGamma(b); }
+
+double CdfAt(double a, double b, double log_scale, double x) {
+  if (!(x > 0)) return 0;
+  if (x >= 1) return 1;
+  const double front = std::exp(log_scale + a * std::log(x) + b * std::log1p(-x));
+  // The fraction converges fast on one side of the mean; the other side is its mirror image.
+  if (x < (a + 1) / (a + b + 2)) return front * ContinuedFraction(a, b, x) / a;
+  return 1 - front * ContinuedFraction(b, a, 1 - x) / b;
+}
+
 // A standard normal by the polar method; one of its two values is thrown away to stay stateless.
 double NextNormal(uint64_t& state) {
   for (;;) {
@@ -77,24 +89,25 @@ uint64_t MixSeeds(uint64_t a, uint64_t b) {
   return NextRandom(state);
 }
 
-double BetaCdf(double a, double b, double x) {
-  if (!(x > 0)) return 0;
-  if (x >= 1) return 1;
-  const double front =
-      std::exp(LogGamma(a + b) - LogGamma(a) - LogGamma(b) + a * std::log(x) + b * std::log1p(-x));
-  // The fraction converges fast on one side of the mean; the other side is its mirror image.
-  if (x < (a + 1) / (a + b + 2)) return front * ContinuedFraction(a, b, x) / a;
-  return 1 - front * ContinuedFraction(b, a, 1 - x) / b;
-}
+double BetaCdf(double a, double b, double x) { return CdfAt(a, b, LogScale(a, b), x); }
 
 double BetaQuantile(double a, double b, double probability) {
+  if (!(probability > 0)) return 0;
+  if (probability >= 1) return 1;
+  const double log_scale = LogScale(a, b);
   double low = 0;
   double high = 1;
+  double x = a / (a + b);
   for (int i = 0; i < 60; ++i) {
-    const double middle = 0.5 * (low + high);
-    (BetaCdf(a, b, middle) < probability ? low : high) = middle;
+    const double above = CdfAt(a, b, log_scale, x) - probability;
+    (above < 0 ? low : high) = x;
+    const double density = std::exp(log_scale + (a - 1) * std::log(x) + (b - 1) * std::log1p(-x));
+    double next = x - above / density;
+    if (!(next > low && next < high)) next = 0.5 * (low + high);
+    if (std::abs(next - x) < 1e-12) return next;
+    x = next;
   }
-  return 0.5 * (low + high);
+  return x;
 }
 
 double BetaSample(double a, double b, uint64_t seed) {

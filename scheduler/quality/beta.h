@@ -18,7 +18,8 @@ uint64_t MixSeeds(uint64_t a, uint64_t b);
 // fraction (DLMF 8.17.22). a, b > 0; x is clamped to [0, 1]. Error below 1e-10 for a, b <= 1e5.
 double BetaCdf(double a, double b, double x);
 
-// The x with BetaCdf(a, b, x) = probability, by bisection; error below 1e-9. probability in [0, 1].
+// The x with BetaCdf(a, b, x) = probability, by Newton's steps within a bracket that halves where
+// they would leave it; error below 1e-9. probability in [0, 1].
 double BetaQuantile(double a, double b, double probability);
 
 // One sample of Beta(a, b), a, b >= 1, as the ratio of two gamma samples (Marsaglia, Tsang 2000).

@@ -40,6 +40,29 @@ TEST(BetaTest, QuantileInvertsCdf) {
   }
 }
 
+// Halving alone, which cannot go astray.
+double QuantileByHalving(double a, double b, double probability) {
+  double low = 0, high = 1;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = 0.5 * (low + high);
+    (BetaCdf(a, b, middle) < probability ? low : high) = middle;
+  }
+  return low;
+}
+
+TEST(BetaTest, QuantilesAreThoseOfHalving) {
+  for (const double a : {0.3, 1.0, 1.5, 4.5, 30.0, 190.0, 5e3, 1e5}) {
+    for (const double b : {0.3, 1.0, 1.5, 4.5, 30.0, 190.0, 5e3, 1e5}) {
+      for (const double p : {0.001, 0.05, 0.5, 0.95, 0.999}) {
+        EXPECT_NEAR(BetaQuantile(a, b, p), QuantileByHalving(a, b, p), 1e-9)
+            << "a " << a << " b " << b << " p " << p;
+      }
+      EXPECT_EQ(BetaQuantile(a, b, 0), 0);
+      EXPECT_EQ(BetaQuantile(a, b, 1), 1);
+    }
+  }
+}
+
 TEST(BetaTest, SamplesFollowTheDistributionAndTheirSeed) {
   const double a = 4.5, b = 1.5;
   int below_median = 0;
