@@ -42,8 +42,12 @@ constexpr int kMaxMessageBytes = 8
                                  << 20;  // Above every limit of ours, so that the refusal is ours.
 // Each holds a connection while it waits for Redis; for the disk none waits.
 constexpr int kStreamThreads = 16;
-// From one round of the dispatcher to the next: what comes meanwhile is matched together.
+// From one round of the dispatcher to the next, and of the collector: what comes meanwhile is
+// matched, or concluded, together.
 constexpr absl::Duration kRoundGap = absl::Milliseconds(4);
+// Threads that stay for the next unary call instead of ending with theirs: a call waits for the
+// disk, and one more thread for each costs more than the call does.
+constexpr int kIdleCallThreads = 64;
 
 // Everything that lives as long as the process, in order of construction.
 class ServerImpl final : public Server {
@@ -156,6 +160,7 @@ class ServerImpl final : public Server {
   uint64_t seen_change_ = 0;                      // The dispatcher thread's.
   absl::Time next_round_ = absl::InfinitePast();  // The dispatcher thread's.
   uint64_t seen_answer_ = 0;                      // The collector thread's.
+  absl::Time next_collect_ = absl::InfinitePast();
 };
 
 absl::Status ServerImpl::AddBootstrapOperator() {
@@ -232,6 +237,8 @@ void ServerImpl::StartLoops() {
       }));
   add("collect", absl::Milliseconds(1), leader_only([this]() -> absl::StatusOr<int> {
         seen_answer_ = view_.AwaitChange(seen_answer_, absl::Milliseconds(200));
+        absl::SleepFor(next_collect_ - absl::Now());
+        next_collect_ = absl::Now() + kRoundGap;
         return collector_.RunOnce(256);
       }));
   add("fold-pay", absl::Milliseconds(200), leader_only([this] { return folder_.RunOnce(); }));
@@ -259,6 +266,7 @@ absl::Status ServerImpl::Serve() {
     builder.RegisterService(service);
   }
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kIdleCallThreads);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);

@@ -15,9 +15,12 @@ namespace fairlead::store {
 namespace {
 
 constexpr uint64_t kKeepBehind =
-    10'000;  // Events kept in a stream behind the log, for other readers.
+    10'000;                          // Events kept in a stream behind the log, for other readers.
+constexpr size_t kMostEvents = 512;  // Of a group.
 constexpr absl::Duration kBlock = absl::Milliseconds(500);
 constexpr absl::Duration kRetry = absl::Milliseconds(200);
+// From one group of events to the next: what comes meanwhile shares a read, a commit and a wake-up.
+constexpr absl::Duration kGroupGap = absl::Milliseconds(2);
 
 absl::Status NotDurableYet() {
   return Error(absl::StatusCode::kDeadlineExceeded, "NOT_DURABLE_YET",
@@ -132,11 +135,12 @@ absl::Status EventFollower::FollowOnce(Slot* slot) {
   if (!incarnation.ok()) return absl::OkStatus();
   ASSIGN_OR_RETURN(
       redis::Reply reply,
-      slot->connection->BlockingCall(
-          {"XREAD", "COUNT", "512", "BLOCK", absl::StrCat(absl::ToInt64Milliseconds(kBlock)),
-           "STREAMS", redis::EventsKey(slot->name), absl::StrCat(cursor, "-0")},
-          kBlock));
+      slot->connection->BlockingCall({"XREAD", "COUNT", absl::StrCat(kMostEvents), "BLOCK",
+                                      absl::StrCat(absl::ToInt64Milliseconds(kBlock)), "STREAMS",
+                                      redis::EventsKey(slot->name), absl::StrCat(cursor, "-0")},
+                                     kBlock));
   if (reply.is_nil() || reply.elements.empty()) return absl::OkStatus();
+  const absl::Time next_group = absl::Now() + kGroupGap;
   std::vector<v1::Event> events;
   for (const redis::Reply& entry : reply.elements[0].elements[1].elements) {
     ASSIGN_OR_RETURN(v1::Event event, DecodeEvent(slot->name, *incarnation, entry));
@@ -161,6 +165,7 @@ absl::Status EventFollower::FollowOnce(Slot* slot) {
   }
   Settle(slot);
   Trim(slot, cursor + events.size());
+  if (events.size() < kMostEvents) absl::SleepFor(next_group - absl::Now());
   return absl::OkStatus();
 }
 

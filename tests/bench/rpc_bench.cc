@@ -243,11 +243,7 @@ class RpcBench {
       marks_.Figure(name, "accepted answers", annotations, "1/s");
     }
     marks_.Figure(name, "completed tasks", labels, "1/s");
-    const std::vector<double> after = CpuNow();
-    const char* const who[] = {"scheduler", "redis", "contractors and clients"};
-    for (size_t i = 0; i < after.size(); ++i) {
-      marks_.Figure(name, absl::StrCat("cores, ", who[i]), (after[i] - cpu[i]) / seconds, "");
-    }
+    FigureCores(name, cpu, seconds);
     marks_.Figure(name, "refused calls", static_cast<double>(crowd_->tally().refusals), "");
     RETURN_IF_ERROR(Pause(project));
     crowd_->TakeWaits();
@@ -258,6 +254,15 @@ class RpcBench {
     return {UsageOf(cluster_->supervisor().Pid(cli::kScheduler)).cpu_seconds,
             UsageOf(cluster_->supervisor().Pid(cli::kRedis)).cpu_seconds,
             UsageOf(getpid()).cpu_seconds};
+  }
+
+  // Of each process, since `before`, what CpuNow() said `seconds` ago.
+  void FigureCores(const std::string& name, const std::vector<double>& before, double seconds) {
+    const char* const who[] = {"scheduler", "redis", "contractors and clients"};
+    const std::vector<double> now = CpuNow();
+    for (size_t i = 0; i < now.size(); ++i) {
+      marks_.Figure(name, absl::StrCat("cores, ", who[i]), (now[i] - before[i]) / seconds, "");
+    }
   }
 
   // One task a call, at half the measured rate.
@@ -278,6 +283,7 @@ class RpcBench {
     ASSIGN_OR_RETURN(const std::string project, CreateProject("arrivals-" + arrivals, 1));
     absl::SleepFor(absl::Seconds(3));  // What is under way in other projects comes to its end.
     crowd_->TakeWaits();
+    const std::vector<double> cpu = CpuNow();
     const absl::Time start = absl::Now();
     std::vector<std::thread> threads;
     std::vector<absl::Status> failures(kArrivalThreads);
@@ -296,11 +302,12 @@ class RpcBench {
     for (std::thread& thread : threads) thread.join();
     for (const absl::Status& failure : failures) RETURN_IF_ERROR(failure);
     const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+    const std::string name = arrivals + " arrivals";
+    FigureCores(name, cpu, seconds);
     absl::SleepFor(absl::Seconds(1));
     std::vector<double> waits = crowd_->TakeWaits();
     if (waits.empty()) return absl::InternalError("nothing was offered");
     std::sort(waits.begin(), waits.end());
-    const std::string name = arrivals + " arrivals";
     marks_.Figure(name, "wanted", rate_ / 2, "1/s");
     marks_.Figure(name, "came", static_cast<double>(waits.size()) / seconds, "1/s");
     marks_.Figure(name, "came over 10 ms late",
