@@ -44,7 +44,7 @@ void TaskView::Count(const LiveTask& task, int sign) {
   load.tasks += sign;
   if (task.gold) load.gold += sign;
   load.answers += sign * int64_t{task.have};
-  load.held += sign * (task.open + task.overdue());
+  load.held += sign * int64_t{task.open + task.overdue()};
 }
 
 std::set<TaskView::Rank>& TaskView::WantingOf(const LiveTask& task) {

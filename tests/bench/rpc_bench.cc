@@ -286,6 +286,7 @@ class RpcBench {
     const std::vector<double> cpu = CpuNow();
     const absl::Time start = absl::Now();
     std::vector<std::thread> threads;
+    threads.reserve(kArrivalThreads);
     std::vector<absl::Status> failures(kArrivalThreads);
     std::atomic<int64_t> late{0};
     std::atomic<size_t> next{0};

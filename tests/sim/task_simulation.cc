@@ -100,8 +100,8 @@ std::vector<store::v1::TaskRecord> TaskSimulation::NewTasks() {
     task.set_task(absl::StrCat("t", ++serial_));
     task.set_project(project_);
     task.set_create_ms(absl::ToUnixMillis(clock_->Now()));
-    task.set_expire_ms(task.create_ms() + 1000 * (1 + dice_.Below(7200)));
-    if (dice_.Percent(20)) task.set_start_ms(task.create_ms() + 1000 * dice_.Below(120));
+    task.set_expire_ms(task.create_ms() + int64_t{1000} * (1 + dice_.Below(7200)));
+    if (dice_.Percent(20)) task.set_start_ms(task.create_ms() + int64_t{1000} * dice_.Below(120));
     task.set_want(1 + dice_.Below(3));
     known_.emplace_back().id = task.task();
   }
@@ -171,7 +171,8 @@ void TaskSimulation::Offer() {
 TaskSimulation::Grant TaskSimulation::AnyGrant() {
   const int all = static_cast<int>(grants_.size());
   const int from = dice_.Percent(75) ? std::max(0, all - 4) : 0;
-  return grants_[static_cast<size_t>(from + dice_.Below(all - from))];
+  const auto at = static_cast<size_t>(from) + static_cast<size_t>(dice_.Below(all - from));
+  return grants_[at];
 }
 
 void TaskSimulation::Accept() {
