@@ -19,8 +19,10 @@ constexpr uint64_t kKeepBehind =
 constexpr size_t kMostEvents = 512;  // Of a group.
 constexpr absl::Duration kBlock = absl::Milliseconds(500);
 constexpr absl::Duration kRetry = absl::Milliseconds(200);
-// From one group of events to the next: what comes meanwhile shares a read, a commit and a wake-up.
-constexpr absl::Duration kGroupGap = absl::Milliseconds(2);
+// From one group of events to the next, on average over kGroupBurst: what comes meanwhile shares a
+// read, a commit and a wake-up. Without load none waits.
+constexpr absl::Duration kGroupGap = absl::Milliseconds(1);
+constexpr absl::Duration kGroupBurst = absl::Milliseconds(16);
 
 absl::Status NotDurableYet() {
   return Error(absl::StatusCode::kDeadlineExceeded, "NOT_DURABLE_YET",
@@ -140,7 +142,7 @@ absl::Status EventFollower::FollowOnce(Slot* slot) {
                                       redis::EventsKey(slot->name), absl::StrCat(cursor, "-0")},
                                      kBlock));
   if (reply.is_nil() || reply.elements.empty()) return absl::OkStatus();
-  const absl::Time next_group = absl::Now() + kGroupGap;
+  slot->next_group = std::max(slot->next_group, absl::Now() - kGroupBurst) + kGroupGap;
   std::vector<v1::Event> events;
   for (const redis::Reply& entry : reply.elements[0].elements[1].elements) {
     ASSIGN_OR_RETURN(v1::Event event, DecodeEvent(slot->name, *incarnation, entry));
@@ -165,7 +167,7 @@ absl::Status EventFollower::FollowOnce(Slot* slot) {
   }
   Settle(slot);
   Trim(slot, cursor + events.size());
-  if (events.size() < kMostEvents) absl::SleepFor(next_group - absl::Now());
+  if (events.size() < kMostEvents) absl::SleepFor(slot->next_group - absl::Now());
   return absl::OkStatus();
 }
 

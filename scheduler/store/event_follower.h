@@ -78,10 +78,11 @@ class EventFollower {
   struct Slot {
     std::string name;
     std::unique_ptr<redis::Connection> connection;
-    uint64_t cursor = 0;          // Guarded by mu_.
-    bool busy = false;            // Guarded by mu_: between reading and logging.
-    uint64_t last_trim = 0;       // The slot's thread only.
-    std::vector<Waiter> waiters;  // Guarded by mu_.
+    uint64_t cursor = 0;                           // Guarded by mu_.
+    bool busy = false;                             // Guarded by mu_: between reading and logging.
+    uint64_t last_trim = 0;                        // The slot's thread only.
+    absl::Time next_group = absl::InfinitePast();  // As above.
+    std::vector<Waiter> waiters;                   // Guarded by mu_.
     std::thread thread;
   };
 
