@@ -33,13 +33,24 @@ class PayFolder final : public store::EventSink {
     std::string contractor;
     int64_t micros = 0;
   };
-  absl::Status FoldHome(const std::string& home, const std::string& slot,
-                        const std::deque<Entry>& entries);
+  // Of one slot, in order.
+  struct Noted {
+    std::deque<Entry> entries;
+    size_t folded = 0;  // Of them, from the front; kept for a while.
+  };
+  struct Batch {
+    uint64_t folded_to = 0;  // The sequence up to which this process has folded.
+    std::deque<Entry> entries;
+  };
+
+  absl::Status FoldHome(const std::string& home, const std::string& slot, const Batch& batch);
+  // What came after `cursor` is to be folded again.
+  void Rewind(const std::string& slot, uint64_t cursor);
 
   store::HomeStore* const homes_;
   const store::Topology topology_;
   Mutex mu_;
-  std::map<std::string, std::deque<Entry>> noted_ ABSL_GUARDED_BY(mu_);  // By task slot.
+  std::map<std::string, Noted> noted_ ABSL_GUARDED_BY(mu_);  // By task slot.
 };
 
 }  // namespace fairlead::collect
