@@ -1,6 +1,7 @@
 // LOOP: folds pay entries from the task shards into the contractors' homes, exactly once: the
 // home's cursor moves with the addition in one function call, so a crash or a second folder changes
-// nothing.
+// nothing. A Redis that comes back without its last writes has its homes' cursors behind what this
+// process has folded: the last 10,000 entries of a shard are kept for that and folded again.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ class PayFolder final : public store::EventSink {
   // Takes note of accepted annotations. Thread-safe.
   void Apply(const store::v1::Event& event, int64_t position) override;
 
-  // Folds what has been noted; returns how many entries. One thread.
+  // Folds what has been noted; returns how many entries. UNAVAILABLE while Redis is away, and once
+  // where it lost what was folded: the next round folds that again. One thread.
   absl::StatusOr<int> RunOnce();
 
  private:

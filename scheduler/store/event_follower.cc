@@ -14,8 +14,8 @@
 namespace fairlead::store {
 namespace {
 
-constexpr uint64_t kKeepBehind =
-    10'000;                          // Events kept in a stream behind the log, for other readers.
+// Events kept in a stream behind the log, for other readers.
+constexpr uint64_t kKeepBehind = 10'000;
 constexpr size_t kMostEvents = 512;  // Of a group.
 constexpr absl::Duration kBlock = absl::Milliseconds(500);
 constexpr absl::Duration kRetry = absl::Milliseconds(200);
