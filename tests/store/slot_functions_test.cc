@@ -57,6 +57,41 @@ TEST_F(SlotFunctionsTest, PresenceOfManyIsSetInFewRoundTrips) {
   for (const auto& [contractor, credit] : credits) EXPECT_EQ(there[contractor], credit);
 }
 
+// Work that its task's end withdrew may be finished in its window: so long its deadline stands.
+TEST_F(SlotFunctionsTest, UnfinishedWorkHasADeadlineUntilItCannotBePaidAnyMore) {
+  TaskStore& tasks = backend_->store();
+  const auto deadlines = [&] {
+    const auto members = backend_->pool().Call({"ZRANGE", redis::DeadlinesKey("s0"), "0", "-1"});
+    EXPECT_OK(members) << members.status();
+    std::vector<std::string> found;
+    for (const redis::Reply& member : members->elements) found.push_back(member.text);
+    return found;
+  };
+  const auto due = [&](const std::string& task) {
+    return tasks.Release({kProject, task}, "ann", "", v1::Placement::LAPSED, "").status();
+  };
+  ASSERT_OK(tasks.PutProject(MakeProject(), 0));
+  for (const char* task : {"finished", "given-up", "too-late"}) {
+    ASSERT_OK(tasks.Submit(kProject, task, "h", {MakeTask(task, backend_->NowMs(), 1)}));
+    const absl::Duration window = absl::Minutes(task == std::string("too-late") ? 1 : 10);
+    ASSERT_TRUE(
+        (*tasks.Offer("s0", {{{kProject, task}, "ann", "as", "t", absl::Seconds(60), window}}))[0]);
+    ASSERT_OK(tasks.Accept({kProject, task}, "ann", "t"));
+  }
+  backend_->clock().Advance(absl::Minutes(2));
+  for (const char* task : {"finished", "given-up", "too-late"}) {
+    ASSERT_OK(tasks.End({kProject, task}, fairlead::v1::Task::CANCELLED, "why"));
+    ASSERT_OK(due(task));
+  }
+  EXPECT_EQ(deadlines(), (std::vector<std::string>{"finished|ann", "given-up|ann"}));
+  ASSERT_OK(
+      tasks.Annotate({kProject, "finished"}, "ann", "t", MakeAnnotation("finished", "ann", "t")));
+  EXPECT_EQ(deadlines(), (std::vector<std::string>{"given-up|ann"}));
+  backend_->clock().Advance(absl::Minutes(10));
+  ASSERT_OK(due("given-up"));
+  EXPECT_TRUE(deadlines().empty());
+}
+
 TEST_F(SlotFunctionsTest, LeadershipIsHeldByOneTokenAtATime) {
   redis::ConnectionPool& pool = backend_->pool();
   EXPECT_TRUE(*Lead(pool, "one", "token-1", absl::Seconds(5)));
